@@ -1,0 +1,33 @@
+import type { Status } from '@outrigger/kube'
+
+/** The API server said no. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  /** HTTP status, also for errors that arrive inside a watch. */
+  readonly code: number
+  /** Kubernetes' one-word reason: `NotFound`, `Conflict`, `AlreadyExists`; empty when there was none. */
+  readonly reason: string
+  readonly status: Partial<Status>
+  /** Milliseconds the server asked us to wait, where it did. */
+  readonly retryAfter: number | undefined
+
+  constructor(code: number, status: Partial<Status>, retryAfter?: number) {
+    super(status.message ?? `the API server answered ${code}`)
+    this.code = code
+    this.reason = status.reason ?? ''
+    this.status = status
+    this.retryAfter = retryAfter
+  }
+}
+
+/** The API server did not answer: no connection, a broken one, or no word within the time allowed. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError'
+}
+
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code === 404
+export const isConflict = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 409 && error.reason !== 'AlreadyExists'
+export const isAlreadyExists = (error: unknown): boolean =>
+  error instanceof ApiError && error.reason === 'AlreadyExists'
+export const isGone = (error: unknown): boolean => error instanceof ApiError && error.code === 410

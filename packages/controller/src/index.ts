@@ -1,0 +1,1 @@
+export type { ChangeHandler, IndexFunction, Informer, Store } from './informer.ts'

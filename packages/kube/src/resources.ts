@@ -1,0 +1,75 @@
+import type { ResourceRef } from './object.ts'
+
+const namespaced = (group: string, version: string, resource: string, kind: string): ResourceRef => ({
+  group,
+  version,
+  resource,
+  kind,
+  namespaced: true,
+})
+const cluster = (group: string, version: string, resource: string, kind: string): ResourceRef => ({
+  group,
+  version,
+  resource,
+  kind,
+  namespaced: false,
+})
+
+/** The built-in resources that some room of ours reads or writes. */
+export const resources = {
+  pods: namespaced('', 'v1', 'pods', 'Pod'),
+  podTemplates: namespaced('', 'v1', 'podtemplates', 'PodTemplate'),
+  configMaps: namespaced('', 'v1', 'configmaps', 'ConfigMap'),
+  secrets: namespaced('', 'v1', 'secrets', 'Secret'),
+  services: namespaced('', 'v1', 'services', 'Service'),
+  endpoints: namespaced('', 'v1', 'endpoints', 'Endpoints'),
+  events: namespaced('', 'v1', 'events', 'Event'),
+  serviceAccounts: namespaced('', 'v1', 'serviceaccounts', 'ServiceAccount'),
+  persistentVolumeClaims: namespaced('', 'v1', 'persistentvolumeclaims', 'PersistentVolumeClaim'),
+  replicationControllers: namespaced('', 'v1', 'replicationcontrollers', 'ReplicationController'),
+  resourceQuotas: namespaced('', 'v1', 'resourcequotas', 'ResourceQuota'),
+  limitRanges: namespaced('', 'v1', 'limitranges', 'LimitRange'),
+  namespaces: cluster('', 'v1', 'namespaces', 'Namespace'),
+  nodes: cluster('', 'v1', 'nodes', 'Node'),
+  persistentVolumes: cluster('', 'v1', 'persistentvolumes', 'PersistentVolume'),
+  deployments: namespaced('apps', 'v1', 'deployments', 'Deployment'),
+  replicaSets: namespaced('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  statefulSets: namespaced('apps', 'v1', 'statefulsets', 'StatefulSet'),
+  daemonSets: namespaced('apps', 'v1', 'daemonsets', 'DaemonSet'),
+  controllerRevisions: namespaced('apps', 'v1', 'controllerrevisions', 'ControllerRevision'),
+  jobs: namespaced('batch', 'v1', 'jobs', 'Job'),
+  cronJobs: namespaced('batch', 'v1', 'cronjobs', 'CronJob'),
+  leases: namespaced('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+  endpointSlices: namespaced('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
+  podDisruptionBudgets: namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget'),
+  roles: namespaced('rbac.authorization.k8s.io', 'v1', 'roles', 'Role'),
+  roleBindings: namespaced('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding'),
+  clusterRoles: cluster('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole'),
+  clusterRoleBindings: cluster(
+    'rbac.authorization.k8s.io',
+    'v1',
+    'clusterrolebindings',
+    'ClusterRoleBinding',
+  ),
+  priorityClasses: cluster('scheduling.k8s.io', 'v1', 'priorityclasses', 'PriorityClass'),
+  customResourceDefinitions: cluster(
+    'apiextensions.k8s.io',
+    'v1',
+    'customresourcedefinitions',
+    'CustomResourceDefinition',
+  ),
+  mutatingWebhookConfigurations: cluster(
+    'admissionregistration.k8s.io',
+    'v1',
+    'mutatingwebhookconfigurations',
+    'MutatingWebhookConfiguration',
+  ),
+  validatingWebhookConfigurations: cluster(
+    'admissionregistration.k8s.io',
+    'v1',
+    'validatingwebhookconfigurations',
+    'ValidatingWebhookConfiguration',
+  ),
+  tokenReviews: cluster('authentication.k8s.io', 'v1', 'tokenreviews', 'TokenReview'),
+  subjectAccessReviews: cluster('authorization.k8s.io', 'v1', 'subjectaccessreviews', 'SubjectAccessReview'),
+} as const satisfies Record<string, ResourceRef>

@@ -1,0 +1,1 @@
+export type { PodRuntime } from './runtime.ts'
