@@ -1,1 +1,15 @@
-export {}
+export {
+  type CertificateFolder,
+  type CertificateFolderOptions,
+  type CertificateRequest,
+  ensureCertificates,
+} from './certificate-folder.ts'
+export {
+  type AuthorityOptions,
+  type CertificateOptions,
+  createAuthority,
+  issueCertificate,
+} from './issue.ts'
+export type { KeyPair } from './key-pair.ts'
+export { createSigningKey, ensureSigningKey, parseSigningKey, type SigningKey } from './signing-key.ts'
+export { type CertificateFacts, needsRenewal, readCertificate } from './validity.ts'
