@@ -10,8 +10,11 @@ export interface PodRuntime {
   version(signal: AbortSignal): Promise<string>
   /** Whether pods can be run now; if not, a sentence that says why. */
   health(signal: AbortSignal): Promise<RuntimeHealth>
-  /** Everything there is, including what has ended but was not removed. */
-  list(signal: AbortSignal): Promise<readonly SandboxState[]>
+  /**
+   * Everything there is, including what has ended but was not removed. With `podUid` only sandboxes of
+   * that pod matter to the caller; a runtime may answer with more.
+   */
+  list(signal: AbortSignal, podUid?: string): Promise<readonly SandboxState[]>
   /**
    * Yields the uid of a pod whenever something about it may have changed (container started, ended,
    * removed). May report too often and may miss things: the kubelet lists again every so often anyway.
@@ -64,6 +67,17 @@ export interface PodRuntime {
   attach(id: string, request: StreamRequest, signal: AbortSignal): Promise<ExecSession>
   /** Opens one connection to a port inside the sandbox. @throws RuntimeError when nothing listens. */
   portForward(sandboxId: string, port: number, signal: AbortSignal): Promise<import('node:stream').Duplex>
+
+  /**
+   * Opens a connection as a probe or a lifecycle hook would see it, to a port at an address of the pod.
+   * Absent: the pod's address is reached over the machine's network.
+   */
+  dial?(
+    sandboxId: string,
+    host: string,
+    port: number,
+    signal: AbortSignal,
+  ): Promise<import('node:stream').Duplex>
 
   /** What containers use now, by container id. Absent: not measured. */
   stats?(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerUsage>>
@@ -275,6 +289,13 @@ export interface PodFiles {
   readTail(path: string, maxBytes: number): Promise<Buffer | undefined>
   /** Bytes from `offset` on, at most 64 KiB; empty at the end; undefined when there is no such file. */
   read(path: string, offset: number): Promise<Buffer | undefined>
+  /** What is at the path, or undefined when there is nothing. Links are followed. */
+  kind(path: string): Promise<'file' | 'directory' | 'other' | undefined>
+  /**
+   * The true path of `subPath` below `directory`, for a mount. Follows links, creates missing folders
+   * with mode 0750. @throws Error when the path leads out of the directory.
+   */
+  resolveBelow(directory: string, subPath: string): Promise<string>
   /** Names in a folder, sorted; empty when there is none. */
   list(directory: string): Promise<readonly string[]>
   rename(from: string, to: string): Promise<void>
