@@ -30,8 +30,33 @@ export interface Resource {
   /** By name: `status`, `scale`, `binding`, `log`. */
   readonly subresources: Readonly<Record<string, Subresource>>
   readonly storage: StorageIdentity
+  /**
+   * Present for resources that are answered at once and never stored: reviews, `bindings`,
+   * `componentstatuses`. The generic handler decodes, authorizes and negotiates, and calls this.
+   */
+  readonly virtual?: VirtualResource
   /** Set when clients of this version are to be told it is old. */
   readonly deprecationWarning?: string
+}
+
+/** How a resource that is never stored answers. A missing function is a 405. */
+export interface VirtualResource {
+  create?(
+    request: VirtualRequest,
+  ): Promise<{ readonly code: number; readonly object: KubeObject | Record<string, unknown> }>
+  get?(request: Omit<VirtualRequest, 'body'>): Promise<KubeObject>
+  list?(request: Omit<VirtualRequest, 'body'>): Promise<readonly KubeObject[]>
+}
+
+export interface VirtualRequest {
+  /** Name is empty on create and list, namespace for cluster-scoped resources. */
+  readonly key: ObjectKey
+  /** Decoded and defaulted. */
+  readonly body: KubeObject
+  readonly user: UserInfo
+  readonly isDryRun: boolean
+  readonly context: WriteContext
+  readonly signal: AbortSignal
 }
 
 /** Versions with the same `group` and `resource` here are views of the same stored objects. */
@@ -87,6 +112,13 @@ export interface Strategy {
    * graceful deletion. Only pods have it.
    */
   gracePeriod?(object: KubeObject, requested: number | undefined): number
+  /**
+   * Whether something besides metadata.finalizers keeps a deleted object (spec.finalizers of a
+   * namespace). While true a deletion only marks the object.
+   */
+  holdsDeletion?(object: KubeObject): boolean
+  /** Changes a private copy that was just marked with a deletionTimestamp (phase Terminating). */
+  prepareForDelete?(object: KubeObject, context: WriteContext): void
   /** What to do with dependents when a deleter says nothing. Defaults to background. */
   readonly defaultPropagation?: 'background' | 'orphan'
   /** Runs after a write or deletion is stored. Must not fail the request. */
@@ -130,6 +162,8 @@ export type Subresource =
       readonly verbs: readonly ('get' | 'create' | 'update' | 'patch' | 'delete')[]
       /** Kind named in discovery: PodExecOptions. */
       readonly optionsKind: string
+      /** Whether the path goes on behind the subresource: proxy. */
+      readonly takesPath?: boolean
     }
 
 export interface ActionRequest {
