@@ -26,6 +26,8 @@ export interface Informer<T extends KubeObject> {
   readonly store: Store<T>
   /** True once the first list is complete. */
   readonly hasSynced: boolean
+  /** Resolves once `hasSynced` is true. */
+  readonly synced: Promise<void>
   /** Adds a handler; objects already known are told to it at once. Returns a function that removes it. */
   onChange(handler: ChangeHandler<T>): () => void
 }

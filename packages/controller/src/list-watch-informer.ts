@@ -1,0 +1,274 @@
+import { ApiError, isGone, type ListOptions, type Reader } from '@outrigger/client'
+import {
+  type BackoffOptions,
+  backoffDelay,
+  type Clock,
+  type Deferred,
+  deferred,
+  type Logger,
+  messageOf,
+  type Random,
+  type Runnable,
+} from '@outrigger/foundation'
+import { type KubeObject, keyOf, type ResourceRef, type WatchEvent } from '@outrigger/kube'
+import type { ChangeHandler, IndexFunction, Informer, Store } from './informer.ts'
+import { ObjectCache } from './object-cache.ts'
+import { SilenceGuard, WatchSilent } from './silence-guard.ts'
+
+export interface InformerOptions<T extends KubeObject> {
+  readonly client: Reader
+  readonly resource: ResourceRef
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Left out: all namespaces. */
+  readonly namespace?: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
+  /** What of an arriving object is worth keeping. May change the object it is given. */
+  readonly trim?: (object: KubeObject) => object
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>>
+  /** Milliseconds without an event or bookmark after which the watch is opened anew. Defaults to 120,000. */
+  readonly silence?: number
+  /** Objects asked for per page of the first list. Defaults to 500. */
+  readonly pageSize?: number
+  /** Ask for the first state inside the watch (watch-list) and fall back to a list. Defaults to false. */
+  readonly watchList?: boolean
+  /** Pauses after failures. Defaults to 200 ms doubling up to 30 s, with jitter. */
+  readonly backoff?: BackoffOptions
+}
+
+/** Numbers since the informer was made. */
+export interface InformerCounters {
+  /** Complete lists, the first one included. */
+  readonly lists: number
+  /** Lists because the version we had was too old. */
+  readonly relists: number
+  /** Watch connections opened. */
+  readonly watches: number
+  /** Watch connections given up because nothing was heard on them. */
+  readonly silences: number
+  /** Failed lists and watches, of any cause but old versions. */
+  readonly failures: number
+  /** Events and bookmarks received. */
+  readonly events: number
+  readonly objects: number
+}
+
+/** An informer with its motor. */
+export interface RunnableInformer<T extends KubeObject> extends Informer<T>, Runnable {
+  readonly resource: ResourceRef
+  readonly counters: InformerCounters
+  /** Adds an index at any time. @throws RangeError if another function has that name. */
+  addIndex(name: string, valuesOf: IndexFunction<T>): void
+}
+
+/**
+ * A local copy of one resource; `run` keeps it current until its signal aborts.
+ *
+ * Guarantees: survives any failure of the API server or of the network, with jittered backoff;
+ * resumes from the last version seen, and lists again (finding what was deleted meanwhile) only when
+ * the server no longer has that version; an object replaced by a namesake is told as a deletion and
+ * an addition; handlers are told one event at a time. May be run again after it has stopped.
+ */
+export function createInformer<T extends KubeObject>(options: InformerOptions<T>): RunnableInformer<T> {
+  return new ListWatchInformer<T>(options)
+}
+
+const defaultBackoff: BackoffOptions = { initial: 200, max: 30_000, factor: 2, jitter: 0.5 }
+/** A watch that ends sooner than this without a word counts as a failure: the server is in trouble. */
+const shortestWatch = 1_000
+
+class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
+  readonly name: string
+  readonly resource: ResourceRef
+  readonly #options: InformerOptions<T>
+  readonly #logger: Logger
+  readonly #cache: ObjectCache<T>
+  readonly #synced: Deferred<void> = deferred()
+  readonly #counts = { lists: 0, relists: 0, watches: 0, silences: 0, failures: 0, events: 0 }
+  #hasSynced = false
+  #watchList: boolean
+  /** The last version seen; undefined when nothing is known or the server has forgotten it. */
+  #version: string | undefined
+  /** Keys seen while the first state arrives inside a watch. */
+  #initial: Set<string> | undefined
+  #failuresInARow = 0
+
+  constructor(options: InformerOptions<T>) {
+    this.#options = options
+    this.resource = options.resource
+    this.name = `informer ${options.resource.resource}`
+    this.#watchList = options.watchList ?? false
+    this.#logger = options.logger.with({ resource: options.resource.resource })
+    this.#cache = new ObjectCache<T>({
+      resource: options.resource,
+      logger: options.logger,
+      ...(options.trim && { trim: options.trim }),
+    })
+    for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) this.addIndex(name, valuesOf)
+  }
+
+  get store(): Store<T> {
+    return this.#cache.store
+  }
+
+  get hasSynced(): boolean {
+    return this.#hasSynced
+  }
+
+  get synced(): Promise<void> {
+    return this.#synced.promise
+  }
+
+  get counters(): InformerCounters {
+    return { ...this.#counts, objects: this.#cache.store.size }
+  }
+
+  onChange(handler: ChangeHandler<T>): () => void {
+    return this.#cache.onChange(handler)
+  }
+
+  addIndex(name: string, valuesOf: IndexFunction<T>): void {
+    this.#cache.store.addIndex(name, valuesOf)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const startedAt = this.#options.clock.monotonic()
+      const eventsBefore = this.#counts.events
+      try {
+        if (this.#version === undefined && !this.#watchList) await this.#list(signal)
+        await this.#watch(signal)
+        const wasShort = this.#options.clock.monotonic() - startedAt < shortestWatch
+        if (wasShort && this.#counts.events === eventsBefore) await this.#pause(undefined, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        await this.#recover(error, signal)
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { client, resource } = this.#options
+    const seen = new Set<string>()
+    const query: ListOptions = { ...this.#selection(), limit: this.#options.pageSize ?? 500, signal }
+    let page = await client.list<T>(resource, query)
+    for (;;) {
+      for (const item of page.items) {
+        seen.add(keyOf(item))
+        this.#cache.applyListed(item)
+      }
+      const next = page.metadata.continue
+      if (!next) break
+      page = await client.list<T>(resource, { ...query, continue: next })
+    }
+    this.#cache.removeAllExcept(seen)
+    this.#version = page.metadata.resourceVersion ?? ''
+    this.#counts.lists++
+    this.#becomeSynced()
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { client, clock, random, resource } = this.#options
+    const guard = new SilenceGuard(clock, this.#options.silence ?? 120_000, signal)
+    this.#initial = this.#version === undefined ? new Set() : undefined
+    this.#counts.watches++
+    try {
+      const events = client.watch<T>(resource, {
+        ...this.#selection(),
+        allowBookmarks: true,
+        ...(this.#initial !== undefined
+          ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' as const }
+          : { resourceVersion: this.#version ?? '' }),
+        // Spread, so that a thousand watches opened together do not end together.
+        timeoutSeconds: Math.round(300 * (1 + random.next())),
+        signal: guard.signal,
+      })
+      for await (const event of events) {
+        guard.heard()
+        this.#accept(event)
+      }
+      guard.signal.throwIfAborted()
+    } catch (error) {
+      throw guard.signal.aborted ? guard.signal.reason : error
+    } finally {
+      guard.stop()
+    }
+  }
+
+  #accept(event: WatchEvent<T>): void {
+    if (event.type === 'ERROR') throw new ApiError(500, { message: 'the watch reported an error' })
+    this.#counts.events++
+    this.#failuresInARow = 0
+    const { metadata } = event.object
+    if (event.type === 'BOOKMARK') {
+      if (metadata.annotations?.['k8s.io/initial-events-end'] === 'true') this.#endInitialEvents()
+    } else if (event.type === 'DELETED') {
+      this.#initial?.delete(keyOf(event.object))
+      this.#cache.applyDeletion(event.object)
+    } else if (this.#initial === undefined) {
+      this.#cache.apply(event.object)
+    } else {
+      this.#initial.add(keyOf(event.object))
+      this.#cache.applyListed(event.object)
+    }
+    // Initial events come in no order of version: before their end there is nothing to resume from.
+    if (this.#initial === undefined && metadata.resourceVersion) this.#version = metadata.resourceVersion
+  }
+
+  #endInitialEvents(): void {
+    if (this.#initial === undefined) return
+    this.#cache.removeAllExcept(this.#initial)
+    this.#initial = undefined
+    this.#counts.lists++
+    this.#becomeSynced()
+  }
+
+  #becomeSynced(): void {
+    this.#failuresInARow = 0
+    this.#hasSynced = true
+    this.#synced.resolve()
+  }
+
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+    if (isGone(error)) {
+      this.#version = undefined
+      this.#counts.relists++
+      this.#logger.info('version is too old, listing again')
+      // One free attempt; a server that is always too late is treated like any other failure.
+      if (this.#failuresInARow++ === 0) return
+      return this.#pause(error, signal)
+    }
+    if (error instanceof WatchSilent) {
+      this.#counts.silences++
+      this.#logger.warn('watch was silent for too long and is opened anew', { silence: error.silence })
+      return
+    }
+    if (this.#watchList && this.#version === undefined && error instanceof ApiError && error.code < 500) {
+      this.#watchList = false
+      this.#logger.debug('server refuses watch-list, listing instead', { error: error.message })
+      return
+    }
+    this.#logger.warn('list or watch failed and will be retried', { error: messageOf(error) })
+    await this.#pause(error, signal)
+  }
+
+  async #pause(error: unknown, signal: AbortSignal): Promise<void> {
+    this.#counts.failures++
+    this.#failuresInARow++
+    const { clock, random } = this.#options
+    const pause = backoffDelay(this.#options.backoff ?? defaultBackoff, this.#failuresInARow, random)
+    const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
+    await clock.sleep(Math.max(pause, Math.min(asked, 60_000)), signal).catch(() => {})
+  }
+
+  #selection(): Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> {
+    const { namespace, labelSelector, fieldSelector } = this.#options
+    return {
+      ...(namespace !== undefined && { namespace }),
+      ...(labelSelector !== undefined && { labelSelector }),
+      ...(fieldSelector !== undefined && { fieldSelector }),
+    }
+  }
+}
