@@ -100,7 +100,10 @@ for (const [key, definition] of Object.entries(definitions)) {
   lines.push(`export interface ${name} {`)
   for (const [property, value] of Object.entries(definition.properties)) {
     const safe = /^[A-Za-z_]\w*$/.test(property) ? property : `'${property}'`
-    lines.push(`  ${safe}${isRequired(key, definition, property) ? '' : '?'}: ${typeOf(value)}`)
+    // Templates carry metadata without a name of their own.
+    const isTemplate = property === 'metadata' && definition['x-kubernetes-group-version-kind'] === undefined
+    const type = isTemplate ? `Partial<${typeOf(value)}>` : typeOf(value)
+    lines.push(`  ${safe}${isRequired(key, definition, property) ? '' : '?'}: ${type}`)
   }
   lines.push('}', '')
 }

@@ -947,7 +947,7 @@ export interface JobStatus {
 }
 
 export interface JobTemplateSpec {
-  metadata?: ObjectMeta
+  metadata?: Partial<ObjectMeta>
   spec?: JobSpec
 }
 
@@ -1949,7 +1949,7 @@ export interface PersistentVolumeClaimStatus {
 }
 
 export interface PersistentVolumeClaimTemplate {
-  metadata?: ObjectMeta
+  metadata?: Partial<ObjectMeta>
   spec: PersistentVolumeClaimSpec
 }
 
@@ -2212,7 +2212,7 @@ export interface PodTemplateList {
 }
 
 export interface PodTemplateSpec {
-  metadata?: ObjectMeta
+  metadata?: Partial<ObjectMeta>
   spec: PodSpec
 }
 
@@ -3563,7 +3563,7 @@ export interface ResourceClaimTemplateList {
 }
 
 export interface ResourceClaimTemplateSpec {
-  metadata?: ObjectMeta
+  metadata?: Partial<ObjectMeta>
   spec: ResourceClaimSpec
 }
 
