@@ -1,0 +1,96 @@
+import type { ResourceRef } from '@outrigger/kube'
+
+const sidecarSetAt = (version: string): ResourceRef => ({
+  group: 'apps.kruise.io',
+  version,
+  resource: 'sidecarsets',
+  kind: 'SidecarSet',
+  namespaced: false,
+})
+
+/** The resources this project defines. */
+export const outriggerResources = {
+  /** The version the manager itself reads and writes: it can say everything the other one can. */
+  sidecarSets: sidecarSetAt('v1alpha1'),
+  sidecarSetsV1beta1: sidecarSetAt('v1beta1'),
+  sidecarSetResourceBindings: {
+    group: 'sidecarset.alibabacloud.com',
+    version: 'v1alpha1',
+    resource: 'sidecarsetresourcebindings',
+    kind: 'SidecarSetResourceBinding',
+    namespaced: true,
+  },
+} as const satisfies Record<string, ResourceRef>
+
+/** Annotations on a SidecarSet. */
+export const sidecarSetAnnotations = {
+  hash: 'kruise.io/sidecarset-hash',
+  hashWithoutImage: 'kruise.io/sidecarset-hash-without-image',
+  /** A canary if exactly `"true"` and `base` is not empty. */
+  canary: 'apps.kruise.io/sidecarset-canary',
+  base: 'apps.kruise.io/sidecarset-base',
+} as const
+
+/** Labels on a SidecarSet (v1alpha1 view) and on its ControllerRevisions. */
+export const sidecarSetLabels = {
+  customVersion: 'apps.kruise.io/sidecarset-custom-version',
+  /** On revisions: the name of the SidecarSet. */
+  name: 'kruise.io/sidecarset-name',
+  revisionHash: 'controller.kubernetes.io/hash',
+} as const
+
+/** Annotations on a pod. */
+export const podAnnotations = {
+  /** JSON: SidecarSet name to what was injected of it. */
+  hash: 'kruise.io/sidecarset-hash',
+  hashWithoutImage: 'kruise.io/sidecarset-hash-without-image',
+  /** Names of SidecarSets, sorted, joined by commas. */
+  injectedList: 'kruise.io/sidecarset-injected-list',
+  inPlaceUpdateState: 'kruise.io/sidecarset-inplace-update-state',
+  workingHotUpgradeContainer: 'kruise.io/sidecarset-working-hotupgrade-container',
+  /** Followed by the name of a pod container. */
+  versionPrefix: 'version.sidecarset.kruise.io/',
+  versionAltPrefix: 'versionalt.sidecarset.kruise.io/',
+  /** Ours: which injected volumes and variables name objects of other namespaces; see `InjectedReferences`. */
+  injectedReferences: 'outrigger.dev/injected-references',
+} as const
+
+/** Whether only injection may write this annotation of a pod. */
+export function isInjectionAnnotation(key: string): boolean {
+  return (
+    key.startsWith('kruise.io/sidecarset-') ||
+    key.startsWith(podAnnotations.versionPrefix) ||
+    key.startsWith(podAnnotations.versionAltPrefix) ||
+    key === podAnnotations.injectedReferences
+  )
+}
+
+/** Environment variables of injected containers. */
+export const injectedEnv = {
+  isInjected: 'IS_INJECTED',
+  version: 'SIDECARSET_VERSION',
+  versionAlt: 'SIDECARSET_VERSION_ALT',
+} as const
+
+/** Words by which pods get to virtual nodes. */
+export const virtualNodeNames = {
+  /** On a pod: its placement on a virtual node is certain and its sidecars are decided. Value `"true"`. */
+  podLabel: 'serverless.alibabacloud.com/virtual-node',
+  /** On a pod or a namespace, value `"true"`: run on a virtual node. */
+  eciLabel: 'alibabacloud.com/eci',
+  acsLabel: 'alibabacloud.com/acs',
+  /** The older spelling on a pod, value `"true"`. */
+  legacyPodLabel: 'eci',
+  /** The older spelling on a namespace, value `enabled`. */
+  legacyNamespaceLabel: 'virtual-node-affinity-injection',
+  /** On a node, value `virtual-kubelet`. */
+  nodeTypeLabel: 'type',
+  nodeType: 'virtual-kubelet',
+  /** Key of the taint that keeps other pods off virtual nodes. */
+  taint: 'virtual-kubelet.io/provider',
+  /** Group whose members are the virtual nodes; roles made from resource bindings are given to it. */
+  group: 'outrigger:virtual-nodes',
+} as const
+
+/** Name of the pod condition that tells whether its SidecarSets can be upgraded in place. */
+export const sidecarSetUpgradableCondition = 'SidecarSetUpgradable'

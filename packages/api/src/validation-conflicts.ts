@@ -1,0 +1,91 @@
+import { deepEqual, type FieldError, invalid, type LabelSelector } from '@outrigger/kube'
+import { canaryBaseOf, namespaceSelectorOf, type SidecarSet } from './sidecar-set.ts'
+
+/**
+ * Where this SidecarSet and another one that can select the same pod want different things under one
+ * name. A canary and its base are meant to share names and are not compared, in either direction.
+ */
+export function conflictErrors(sidecarSet: SidecarSet, others: readonly SidecarSet[]): FieldError[] {
+  return others
+    .filter((other) => other.metadata.name !== sidecarSet.metadata.name)
+    .filter((other) => !areCanaryAndBase(sidecarSet, other) && canMeet(sidecarSet, other))
+    .flatMap((other) => conflictsBetween(sidecarSet, other))
+}
+
+function areCanaryAndBase(left: SidecarSet, right: SidecarSet): boolean {
+  return canaryBaseOf(left) === right.metadata.name || canaryBaseOf(right) === left.metadata.name
+}
+
+function canMeet(left: SidecarSet, right: SidecarSet): boolean {
+  const leftNamespaces = namespaceSelectorOf(left.spec)
+  const rightNamespaces = namespaceSelectorOf(right.spec)
+  if (leftNamespaces && rightNamespaces && !overlap(leftNamespaces, rightNamespaces)) return false
+  return overlap(left.spec.selector ?? {}, right.spec.selector ?? {})
+}
+
+function conflictsBetween(sidecarSet: SidecarSet, other: SidecarSet): FieldError[] {
+  const errors: FieldError[] = []
+  const { spec } = sidecarSet
+  const taken = `is already used by SidecarSet ${other.metadata.name}, which can select the same pods`
+  const theirs = new Set(containerNames(other))
+  for (const name of containerNames(sidecarSet))
+    if (theirs.has(name)) errors.push(invalid('spec.containers', name, `the container name ${taken}`))
+  for (const volume of spec.volumes ?? []) {
+    const twin = other.spec.volumes?.find((candidate) => candidate.name === volume.name)
+    if (twin && !deepEqual(twin, volume))
+      errors.push(invalid('spec.volumes', volume.name, `the volume name ${taken} with another definition`))
+  }
+  for (const [key, policy] of patchedKeys(sidecarSet)) {
+    const theirPolicy = patchedKeys(other).get(key)
+    if (theirPolicy === undefined || policy === 'Retain' || theirPolicy === 'Retain') continue
+    if (policy === 'Overwrite' || theirPolicy === 'Overwrite')
+      errors.push(invalid('spec.patchPodMetadata', key, `the annotation ${taken}`))
+  }
+  return errors
+}
+
+/** The names containers will have in the pod: a hot-upgrade container becomes two. */
+function containerNames({ spec }: SidecarSet): string[] {
+  return [...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap(({ name, upgradeStrategy }) =>
+    upgradeStrategy?.upgradeType === 'HotUpgrade' ? [name, `${name}-1`, `${name}-2`] : [name],
+  )
+}
+
+function patchedKeys({ spec }: SidecarSet): Map<string, string | undefined> {
+  return new Map(
+    (spec.patchPodMetadata ?? []).flatMap(({ annotations, patchPolicy }) =>
+      Object.keys(annotations ?? {}).map((key) => [key, patchPolicy] as const),
+    ),
+  )
+}
+
+/** Whether some set of labels could satisfy both selectors; errs towards yes. */
+export function overlap(left: LabelSelector, right: LabelSelector): boolean {
+  return !excludes(left, right) && !excludes(right, left)
+}
+
+/** Whether what `left` demands of a key is something `right` forbids. */
+function excludes(left: LabelSelector, right: LabelSelector): boolean {
+  const demands = demandsOf(left)
+  for (const [key, value] of Object.entries(right.matchLabels ?? {}))
+    if (demands.get(key)?.values?.includes(value) === false) return true
+  return (right.matchExpressions ?? []).some(({ key, operator, values = [] }) => {
+    const demand = demands.get(key)
+    if (demand === undefined) return false
+    if (operator === 'In') return demand.values?.every((value) => !values.includes(value)) ?? false
+    if (operator === 'NotIn') return demand.values?.every((value) => values.includes(value)) ?? false
+    return operator === 'DoesNotExist'
+  })
+}
+
+/** Which values of a key a selector accepts; `values` is absent when any will do. */
+function demandsOf(selector: LabelSelector): Map<string, { values?: readonly string[] }> {
+  const demands = new Map<string, { values?: readonly string[] }>()
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) demands.set(key, { values: [value] })
+  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
+    if (operator === 'In')
+      demands.set(key, { values: demands.get(key)?.values?.filter((v) => values.includes(v)) ?? values })
+    if (operator === 'Exists' && !demands.has(key)) demands.set(key, {})
+  }
+  return demands
+}

@@ -1,0 +1,86 @@
+import { type FieldError, type IntOrString, invalid, required } from '@outrigger/kube'
+import type { SidecarSetSpec } from './sidecar-set.ts'
+
+/** What is wrong with `injectionStrategy.revision` in itself. */
+export function revisionErrors({ injectionStrategy }: SidecarSetSpec): FieldError[] {
+  const revision = injectionStrategy?.revision
+  if (!revision) return []
+  const errors: FieldError[] = []
+  if (!revision.revisionName && !revision.customVersion)
+    errors.push(invalid('revision', revision, 'revisionName and customVersion cannot both be empty'))
+  if (revision.policy && revision.policy !== 'Always' && revision.policy !== 'Partial')
+    errors.push(invalid('revision.policy', revision.policy, 'must be Always or Partial'))
+  return errors
+}
+
+/** What is wrong with the settings that only a rolling update reads. */
+export function rollingUpdateErrors({ updateStrategy = {} }: SidecarSetSpec): FieldError[] {
+  const errors: FieldError[] = []
+  const { partition, maxUnavailable, selector } = updateStrategy
+  const hasPartition = typeof partition === 'string' || (partition ?? 0) !== 0
+  if (selector && hasPartition)
+    errors.push(invalid('updateStrategy', partition, 'selector and partition cannot be used together'))
+  errors.push(...amountErrors('spec.updateStrategy.partition', partition))
+  errors.push(...amountErrors('spec.updateStrategy.maxUnavailable', maxUnavailable))
+  errors.push(...priorityErrors(updateStrategy), ...scatterErrors(updateStrategy))
+  return errors
+}
+
+function amountErrors(field: string, value: IntOrString | undefined): FieldError[] {
+  if (value === undefined || value === null) return []
+  if (typeof value === 'number')
+    return value >= 0 ? [] : [invalid(field, value, 'must be greater than or equal to 0')]
+  return /^[0-9]+%$/.test(value)
+    ? []
+    : [invalid(field, value, 'must be an integer or a percentage such as "10%"')]
+}
+
+type Strategy = NonNullable<SidecarSetSpec['updateStrategy']>
+
+function priorityErrors({ priorityStrategy }: Strategy): FieldError[] {
+  const field = 'spec.updateStrategy.priorityStrategy'
+  const { orderPriority = [], weightPriority = [] } = priorityStrategy ?? {}
+  const errors: FieldError[] = []
+  if (orderPriority.length > 0 && weightPriority.length > 0)
+    errors.push(required(field, 'only one of orderPriority and weightPriority can be used'))
+  for (const { weight, matchSelector } of weightPriority) {
+    if (weight < 0 || weight > 100) errors.push(required(field, 'weight must be in the range 0-100'))
+    const isEmpty =
+      Object.keys(matchSelector?.matchLabels ?? {}).length === 0 && !matchSelector?.matchExpressions?.length
+    if (isEmpty) errors.push(required(field, 'matchSelector must not be empty'))
+  }
+  for (const { orderedKey } of orderPriority)
+    if (!orderedKey) errors.push(required(field, 'orderedKey must not be empty'))
+  return errors
+}
+
+function scatterErrors({ scatterStrategy = [] }: Strategy): FieldError[] {
+  const field = 'spec.updateStrategy.scatterStrategy'
+  const seen = new Set<string>()
+  const errors: FieldError[] = []
+  for (const { key, value } of scatterStrategy) {
+    if (!key) errors.push(required(field, 'key must not be empty'))
+    if (seen.has(`${key}:${value}`)) errors.push(required(field, `duplicate term ${key}:${value}`))
+    seen.add(`${key}:${value}`)
+  }
+  return errors
+}
+
+/** What is wrong with patchPodMetadata in itself; the whitelist is the caller's business. */
+export function patchMetadataErrors({ patchPodMetadata }: SidecarSetSpec): FieldError[] {
+  const field = 'spec.patchPodMetadata'
+  const errors: FieldError[] = []
+  const seen = new Set<string>()
+  for (const { annotations, patchPolicy } of patchPodMetadata ?? []) {
+    const keys = Object.keys(annotations ?? {})
+    if (keys.length === 0) errors.push(required(field, 'no annotations defined'))
+    if (!patchPolicy) errors.push(required(field, 'no patchPolicy defined'))
+    else if (!['Retain', 'Overwrite', 'MergePatchJson'].includes(patchPolicy))
+      errors.push(invalid(field, patchPolicy, 'must be Retain, Overwrite or MergePatchJson'))
+    for (const key of keys) {
+      if (seen.has(key)) errors.push(required(field, `annotation key ${key} already exists in another entry`))
+      seen.add(key)
+    }
+  }
+  return errors
+}

@@ -1,0 +1,147 @@
+import { formatFieldError } from '@outrigger/kube'
+import { describe, expect, it } from 'vitest'
+import type { SidecarSet, SidecarSetSpec } from './sidecar-set.ts'
+import { defaultSidecarSet } from './sidecar-set-defaults.ts'
+import { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
+import { bindingErrors } from './validation-binding.ts'
+import { overlap } from './validation-conflicts.ts'
+
+function sidecarSet(
+  name: string,
+  spec: SidecarSetSpec,
+  annotations: Record<string, string> = {},
+): SidecarSet {
+  return defaultSidecarSet({
+    apiVersion: 'apps.kruise.io/v1alpha1',
+    kind: 'SidecarSet',
+    metadata: { name, annotations },
+    spec: { selector: { matchLabels: { app: 'web' } }, containers: [{ name: 'agent', image: 'a' }], ...spec },
+  })
+}
+
+function complaints(subject: SidecarSet, facts: Partial<SidecarSetFacts> = {}): string[] {
+  return sidecarSetErrors(subject, { others: [], ...facts }).map(formatFieldError)
+}
+
+describe('validation of a SidecarSet', () => {
+  it('accepts a volume that names an object of another namespace', () => {
+    const spec: SidecarSetSpec = {
+      containers: [{ name: 'agent', image: 'a', volumeMounts: [{ name: 'config', mountPath: '/etc/a' }] }],
+      volumes: [{ name: 'config', configMap: { name: 'kube-system/filebeat-config' } }],
+    }
+    expect(complaints(sidecarSet('s', spec))).toEqual([])
+  })
+
+  it.each<[string, SidecarSetSpec, RegExp]>([
+    ['a dot in the name', {}, /^metadata.name/],
+    ['an empty selector', { selector: {} }, /^spec.selector: Invalid value.*empty selector/],
+    [
+      'a native sidecar that would be rolled',
+      { initContainers: [{ name: 'p', image: 'a', restartPolicy: 'Always' }] },
+      /^spec.updateStrategy: Required value: init container p/,
+    ],
+    [
+      'a mount without its volume',
+      { containers: [{ name: 'a', image: 'a', volumeMounts: [{ name: 'nope', mountPath: '/x' }] }] },
+      /^spec.containers\[0\].volumeMounts\[0\].name: Not found: "nope"/,
+    ],
+    [
+      'a request above the limit',
+      {
+        containers: [
+          { name: 'a', image: 'a', resources: { limits: { cpu: '1' }, requests: { cpu: '1100m' } } },
+        ],
+      },
+      /must be less than or equal to cpu limit of 1/,
+    ],
+    ['a partition that is no percentage', { updateStrategy: { partition: 'x' } }, /partition: Invalid value/],
+    [
+      'a hot upgrade without an empty image',
+      { containers: [{ name: 'a', image: 'a', upgradeStrategy: { upgradeType: 'HotUpgrade' } }] },
+      /hotUpgradeEmptyImage: Required value/,
+    ],
+    [
+      'a source container reference without a field',
+      { containers: [{ name: 'a', image: 'a', transferEnv: [{ sourceContainerNameFrom: {} }] }] },
+      /sourceContainerNameFrom.fieldRef: Required value/,
+    ],
+  ])('refuses %s', (what, spec, complaint) => {
+    const name = what === 'a dot in the name' ? 'a.b' : 's'
+    expect(complaints(sidecarSet(name, spec))).toEqual([expect.stringMatching(complaint)])
+  })
+
+  it('refuses to add a container or to change its upgrade type on an update', () => {
+    const old = sidecarSet('s', {})
+    const added = sidecarSet('s', { containers: [{ name: 'other', image: 'a' }] })
+    expect(complaints(added, { old })).toEqual([expect.stringMatching(/container not found/)])
+    const hot = sidecarSet('s', {
+      containers: [
+        {
+          name: 'agent',
+          image: 'a',
+          upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: 'e' },
+        },
+      ],
+    })
+    expect(complaints(hot, { old })).toEqual([expect.stringMatching(/field is immutable/)])
+  })
+
+  it('refuses a container name that another SidecarSet of the same pods uses, and names it', () => {
+    const other = sidecarSet('other', {})
+    expect(complaints(sidecarSet('s', {}), { others: [other] })).toEqual([
+      expect.stringMatching(/"agent": the container name is already used by SidecarSet other/),
+    ])
+    const elsewhere = sidecarSet('s', { selector: { matchLabels: { app: 'db' } } })
+    expect(complaints(elsewhere, { others: [other] })).toEqual([])
+  })
+
+  it('lets a canary and its base be updated side by side', () => {
+    const base = sidecarSet('base', {})
+    const canary = sidecarSet(
+      'canary',
+      { updateStrategy: { type: 'NotUpdate' } },
+      { 'apps.kruise.io/sidecarset-canary': 'true', 'apps.kruise.io/sidecarset-base': 'base' },
+    )
+    expect(complaints(canary, { others: [base] })).toEqual([])
+    expect(complaints(base, { others: [canary] })).toEqual([])
+    expect(complaints(canary)).toEqual([expect.stringMatching(/base SidecarSet does not exist/)])
+  })
+})
+
+describe('overlap of selectors', () => {
+  const label = (value: string) => ({ matchLabels: { a: value } })
+  const expression = (operator: string, ...values: string[]) => ({
+    matchExpressions: [{ key: 'a', operator, values }],
+  })
+
+  it.each([
+    [label('x'), label('x'), true],
+    [label('x'), label('y'), false],
+    [label('x'), { matchLabels: { b: 'x' } }, true],
+    [expression('In', 'x', 'y'), expression('In', 'y', 'z'), true],
+    [expression('In', 'x'), expression('NotIn', 'x'), false],
+    [expression('Exists'), label('x'), true],
+    [expression('Exists'), { matchLabels: { b: 'x' } }, true],
+    [expression('DoesNotExist'), label('x'), false],
+  ])('of %j and %j is %s', (left, right, expected) => {
+    expect(overlap(left, right)).toBe(expected)
+    expect(overlap(right, left)).toBe(expected)
+  })
+})
+
+it('a binding must hold exact names', () => {
+  const errors = bindingErrors({
+    apiVersion: 'sidecarset.alibabacloud.com/v1alpha1',
+    kind: 'SidecarSetResourceBinding',
+    metadata: { name: 'b', namespace: 'kube-system' },
+    spec: {
+      subjects: [{ kind: 'SidecarSet', name: 'filebeat' }],
+      resourceRefs: [
+        { kind: 'Secret', name: '*' },
+        { kind: 'ConfigMap', name: 'other/config' },
+        { kind: 'ConfigMap', name: 'config' },
+      ],
+    },
+  })
+  expect(errors.map(({ field }) => field)).toEqual(['spec.resourceRefs[0].name', 'spec.resourceRefs[1].name'])
+})

@@ -1,0 +1,143 @@
+import { type FieldError, invalid, type LabelSelector, required, tooLong } from '@outrigger/kube'
+import { sidecarSetAnnotations } from './names.ts'
+import { canaryBaseOf, isNativeSidecar, namespaceSelectorOf, type SidecarSet } from './sidecar-set.ts'
+import { conflictErrors } from './validation-conflicts.ts'
+import { containerErrors } from './validation-containers.ts'
+import { patchMetadataErrors, revisionErrors, rollingUpdateErrors } from './validation-strategy.ts'
+
+/** What validation needs to know besides the object. */
+export interface SidecarSetFacts {
+  /** The stored object, on an update. */
+  readonly old?: SidecarSet
+  /** All SidecarSets; the object itself among them does no harm. */
+  readonly others: readonly SidecarSet[]
+}
+
+/**
+ * What is wrong with a **defaulted** SidecarSet. Conflicts with other SidecarSets are looked for only
+ * when the object is right in itself, as OpenKruise does.
+ */
+export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts): FieldError[] {
+  const errors = [
+    ...nameErrors(sidecarSet),
+    ...canaryErrors(sidecarSet, facts),
+    ...specErrors(sidecarSet),
+    ...(facts.old ? updateErrors(sidecarSet, facts.old) : []),
+  ]
+  return errors.length > 0 ? errors : conflictErrors(sidecarSet, facts.others)
+}
+
+function nameErrors({ metadata }: SidecarSet): FieldError[] {
+  const errors: FieldError[] = []
+  if (!/^[a-zA-Z0-9-]+$/.test(metadata.name))
+    errors.push(invalid('metadata.name', metadata.name, 'must consist of alphanumeric characters or dashes'))
+  if (metadata.name.length > 63) errors.push(tooLong('metadata.name', 63))
+  return errors
+}
+
+function canaryErrors(sidecarSet: SidecarSet, { old, others }: SidecarSetFacts): FieldError[] {
+  const base = canaryBaseOf(sidecarSet)
+  if (base === undefined) return []
+  const wrong = (detail: string) => invalid(`metadata`, base, detail)
+  const errors: FieldError[] = []
+  if (base === sidecarSet.metadata.name)
+    errors.push(wrong('a SidecarSet cannot be the canary of itself; name another base'))
+  if (old && old.metadata.annotations?.[sidecarSetAnnotations.base] !== base)
+    errors.push(wrong(`annotation ${sidecarSetAnnotations.base} is immutable`))
+  const found = others.find((other) => other.metadata.name === base)
+  if (found === undefined) errors.push(wrong('the base SidecarSet does not exist'))
+  else if (canaryBaseOf(found) !== undefined) errors.push(wrong('the base SidecarSet is itself a canary'))
+  if (sidecarSet.spec.updateStrategy?.type !== 'NotUpdate')
+    errors.push(wrong('a canary must have updateStrategy.type NotUpdate'))
+  return errors
+}
+
+function specErrors(sidecarSet: SidecarSet): FieldError[] {
+  const { spec } = sidecarSet
+  const errors: FieldError[] = []
+  const isRolling = spec.updateStrategy?.type === 'RollingUpdate'
+  for (const container of spec.initContainers ?? []) {
+    if (isRolling && isNativeSidecar(container))
+      errors.push(
+        required(
+          'spec.updateStrategy',
+          `init container ${container.name} is a native sidecar and cannot be upgraded in place; set updateStrategy.type to NotUpdate`,
+        ),
+      )
+  }
+  if (!spec.selector) errors.push(required('spec.selector', 'no selector defined for SidecarSet'))
+  else errors.push(...selectorErrors('spec.selector', spec.selector))
+  if (spec.namespace && spec.namespaceSelector)
+    errors.push(
+      invalid(
+        'spec.namespace',
+        spec.namespace,
+        'would silently replace namespaceSelector; use one of the two, or add kubernetes.io/metadata.name to the selector',
+      ),
+    )
+  const namespaceSelector = namespaceSelectorOf(spec)
+  if (namespaceSelector) errors.push(...selectorErrors('spec.namespaceSelector', namespaceSelector))
+  if (isRolling && spec.updateStrategy?.selector)
+    errors.push(...selectorErrors('spec.updateStrategy.selector', spec.updateStrategy.selector))
+  errors.push(...revisionErrors(spec))
+  if (isRolling) errors.push(...rollingUpdateErrors(spec))
+  if (!spec.containers?.length && !spec.initContainers?.length)
+    errors.push(required('spec', 'at least one container or init container'))
+  errors.push(...containerErrors(spec), ...patchMetadataErrors(spec))
+  return errors
+}
+
+const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist']
+const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/
+const labelValue = /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/
+
+/** What is wrong with a selector; an empty one is refused because it would select everything. */
+export function selectorErrors(path: string, selector: LabelSelector): FieldError[] {
+  const errors: FieldError[] = []
+  const labels = Object.entries(selector.matchLabels ?? {})
+  if (labels.length === 0 && !selector.matchExpressions?.length)
+    errors.push(invalid(path, selector, 'empty selector is not valid for SidecarSet'))
+  for (const [key, value] of labels) {
+    if (!qualifiedName.test(key)) errors.push(invalid(`${path}.matchLabels`, key, 'must be a label key'))
+    if (!labelValue.test(value)) errors.push(invalid(`${path}.matchLabels`, value, 'must be a label value'))
+  }
+  selector.matchExpressions?.forEach(({ key, operator, values }, i) => {
+    const at = `${path}.matchExpressions[${i}]`
+    if (!qualifiedName.test(key)) errors.push(invalid(`${at}.key`, key, 'must be a label key'))
+    if (!operators.includes(operator))
+      errors.push(invalid(`${at}.operator`, operator, `must be one of ${operators.join(', ')}`))
+    const wantsValues = operator === 'In' || operator === 'NotIn'
+    if (wantsValues && !values?.length)
+      errors.push(required(`${at}.values`, 'must be specified when the operator is In or NotIn'))
+    if (!wantsValues && values?.length)
+      errors.push({
+        type: 'forbidden',
+        field: `${at}.values`,
+        detail: 'may not be specified when the operator is Exists or DoesNotExist',
+      })
+    for (const value of values ?? [])
+      if (!labelValue.test(value)) errors.push(invalid(`${at}.values`, value, 'must be a label value'))
+  })
+  return errors
+}
+
+function updateErrors(sidecarSet: SidecarSet, old: SidecarSet): FieldError[] {
+  const before = new Map((old.spec.containers ?? []).map((container) => [container.name, container]))
+  const errors: FieldError[] = []
+  for (const container of sidecarSet.spec.containers ?? []) {
+    const known = before.get(container.name)
+    const type = container.upgradeStrategy?.upgradeType
+    const oldType = known?.upgradeStrategy?.upgradeType
+    if (known === undefined)
+      errors.push(
+        invalid(
+          'spec.containers.name',
+          container.name,
+          'container not found in the stored SidecarSet: containers cannot be added or renamed; create another SidecarSet',
+        ),
+      )
+    else if (oldType && oldType !== type)
+      errors.push(invalid('spec.containers.upgradeStrategy.upgradeType', type, 'field is immutable'))
+  }
+  return errors
+}
