@@ -11,7 +11,15 @@ export interface Credentials {
   /** The Authorization header. */
   readonly authorization: string | undefined
   /** Subject of a client certificate that our CA signed and the TLS layer verified. */
-  readonly certificate: { readonly commonName: string; readonly organizations: readonly string[] } | undefined
+  readonly certificate: PeerCertificate | undefined
+}
+
+/** Subject of a client certificate. */
+export interface PeerCertificate {
+  readonly commonName: string
+  readonly organizations: readonly string[]
+  /** Hash of the certificate in lower-case hex; becomes part of the user's credential id. */
+  readonly sha256?: string
 }
 
 /** Names the user, or `undefined` when the credentials mean nothing to it. Throws StatusError 401 when they are wrong. */
