@@ -21,6 +21,8 @@ export interface Schema {
   /** Holds a whole Kubernetes object: apiVersion, kind and metadata are known. */
   readonly isEmbeddedResource?: boolean
   readonly nullable?: boolean
+  /** The value a missing field has. Structured merge needs it for keys of map lists (`protocol`). */
+  readonly default?: unknown
   readonly enum?: readonly unknown[]
   /** Structured merge: how a list is owned. Defaults to atomic. */
   readonly listType?: 'atomic' | 'set' | 'map'
