@@ -20,9 +20,29 @@ export class ApiError extends Error {
   }
 }
 
+/** How far a call had come when it failed. */
+export type ConnectionPhase =
+  /** No connection could be made; the request was not sent. */
+  | 'connect'
+  /** The server's certificate or ours was not accepted; trying again does not help. */
+  | 'trust'
+  /** There was a connection, but the server certainly did not look at the request. */
+  | 'unsent'
+  /** The connection broke before the answer was complete; whether the request took effect is unknown. */
+  | 'lost'
+  /** No complete answer within the time allowed; whether the request took effect is unknown. */
+  | 'timeout'
+
 /** The API server did not answer: no connection, a broken one, or no word within the time allowed. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError'
+  readonly phase: ConnectionPhase
+
+  /** `phase` defaults to `lost`, of which nothing can be concluded. */
+  constructor(message: string, options?: ErrorOptions & { readonly phase?: ConnectionPhase }) {
+    super(message, options)
+    this.phase = options?.phase ?? 'lost'
+  }
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code === 404

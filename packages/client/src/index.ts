@@ -1,4 +1,13 @@
-export { ApiError, ConnectionError, isAlreadyExists, isConflict, isGone, isNotFound } from './api-error.ts'
+export { type ClientOptions, type ClusterClient, createClient } from './api-client.ts'
+export {
+  ApiError,
+  ConnectionError,
+  type ConnectionPhase,
+  isAlreadyExists,
+  isConflict,
+  isGone,
+  isNotFound,
+} from './api-error.ts'
 export type {
   CallOptions,
   Client,
@@ -13,3 +22,7 @@ export type {
   WriteOptions,
   Writer,
 } from './client.ts'
+export type { ClientCertificate, ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+export { type ListPage, listAll, listPages } from './list-pages.ts'
+export type { ExecOptions, ExecResult } from './pod-exec.ts'
+export type { LogOptions } from './pod-log.ts'

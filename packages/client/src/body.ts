@@ -1,0 +1,43 @@
+import type { Readable } from 'node:stream'
+import { ConnectionError } from './api-error.ts'
+
+/** Reads a body to its end. @throws ConnectionError when it breaks off or is longer than `limit` bytes. */
+export function readBody(body: Readable, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    let hasEnded = false
+    body.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      chunks.push(chunk)
+      if (length <= limit) return
+      reject(new ConnectionError(`the answer is larger than ${limit} bytes`, { phase: 'trust' }))
+      body.destroy()
+    })
+    body.once('end', () => {
+      hasEnded = true
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+    })
+    body.on('error', (error) => reject(lost(error)))
+    body.once('close', () => {
+      if (!hasEnded) reject(lost(undefined))
+    })
+  })
+}
+
+/** The chunks of a body as they arrive. @throws ConnectionError when it breaks off. Frees the stream when left early. */
+export async function* streamBody(body: Readable): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of body) yield chunk
+  } catch (error) {
+    throw lost(error)
+  } finally {
+    body.destroy()
+  }
+}
+
+function lost(cause: unknown): ConnectionError {
+  if (cause instanceof ConnectionError) return cause
+  const why = cause instanceof Error ? cause.message : 'the stream was closed'
+  return new ConnectionError(`connection lost while the answer arrived: ${why}`, { cause })
+}

@@ -1,0 +1,44 @@
+/** How to reach one API server, and as whom. Holds secrets: never log it. */
+export interface ConnectionConfig {
+  /** `https://host:port`, with a path prefix where the server has one. `http://` is spoken without TLS. */
+  readonly server: string
+  /** PEM certificates that vouch for the server. Left out: those the machine trusts. */
+  readonly certificateAuthority?: string
+  /** The name the server's certificate must carry. Defaults to the host of `server`. */
+  readonly serverName?: string
+  /** Accepts any server. For a debugging session, never for a cluster that matters. */
+  readonly acceptsAnyServer?: boolean
+  /** Namespace for objects that name none. Defaults to `default`. */
+  readonly namespace?: string
+  readonly credentials?: Credentials
+}
+
+/** Any of these may be given together; of several tokens the file's wins, then the fixed one, then the plugin's. */
+export interface Credentials {
+  /** PEM. */
+  readonly clientCertificate?: ClientCertificate
+  readonly token?: string
+  /** A file whose content is the token and may change: it is read again every minute and after a 401. */
+  readonly tokenFile?: string
+  readonly basic?: { readonly username: string; readonly password: string }
+  readonly exec?: ExecPlugin
+  readonly impersonate?: { readonly user: string; readonly groups?: readonly string[]; readonly uid?: string }
+}
+
+export interface ClientCertificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** A program that prints credentials (`client.authentication.k8s.io`). */
+export interface ExecPlugin {
+  readonly apiVersion: string
+  readonly command: string
+  readonly args: readonly string[]
+  /** The whole environment the program sees. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Shown when the program is missing. */
+  readonly installHint?: string
+  /** Told to the program where it wants to know the cluster. */
+  readonly cluster?: Readonly<Record<string, unknown>>
+}

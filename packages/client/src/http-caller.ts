@@ -1,0 +1,181 @@
+import { type Clock, type Logger, messageOf } from '@outrigger/foundation'
+import { ApiError, ConnectionError } from './api-error.ts'
+import { readBody } from './body.ts'
+import type { CallOptions } from './client.ts'
+import type { CredentialSource } from './credential-source.ts'
+import { retryPause } from './retry-policy.ts'
+import { apiErrorFromAnswer } from './status-body.ts'
+import type { Transport, TransportAnswer } from './transport.ts'
+
+export interface Call extends CallOptions {
+  readonly method: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+}
+
+/** A complete answer. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
+export interface HttpCallerOptions {
+  readonly transport: Transport
+  readonly credentials: CredentialSource
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly userAgent: string
+  /** Path before every path, without a slash at its end. */
+  readonly prefix: string
+}
+
+const defaultTimeout = 30_000
+/** Larger answers are refused: lists are asked for in pages. */
+const largestBody = 256 * 1024 * 1024
+const largestErrorBody = 1024 * 1024
+
+/** Sends requests as somebody, in time, and again where that is safe. */
+export class HttpCaller {
+  readonly #options: HttpCallerOptions
+  readonly #warned = new Set<string>()
+
+  constructor(options: HttpCallerOptions) {
+    this.#options = options
+  }
+
+  /** The answer, whatever its status, after the retries `retryPause` allows. */
+  async call(call: Call): Promise<Answer> {
+    return this.#within(call, (signal) =>
+      this.#retrying(call, signal, async () => {
+        const answer = await this.#send(call, signal)
+        const body = await readBody(answer.body, largestBody)
+        return { status: answer.status, headers: answer.headers, body }
+      }),
+    )
+  }
+
+  /**
+   * The answer once its headers are here, which is all the timeout is for; `call.signal` ends the body.
+   *
+   * @throws ApiError for a status other than 2xx.
+   */
+  async open(call: Call & { readonly signal: AbortSignal }): Promise<TransportAnswer> {
+    return this.#within(call, (deadline) =>
+      this.#retrying(call, deadline, async () => {
+        const stream = new AbortController()
+        const onAbort = () => stream.abort(call.signal.reason)
+        const onDeadline = () => stream.abort(deadline.reason)
+        call.signal.addEventListener('abort', onAbort, { once: true })
+        deadline.addEventListener('abort', onDeadline, { once: true })
+        try {
+          const answer = await this.#send(call, stream.signal)
+          answer.body.once('close', () => call.signal.removeEventListener('abort', onAbort))
+          if (answer.status >= 200 && answer.status < 300) return answer
+          const body = await readBody(answer.body, largestErrorBody)
+          throw apiErrorFromAnswer(answer.status, answer.headers, body)
+        } catch (error) {
+          call.signal.removeEventListener('abort', onAbort)
+          throw error
+        } finally {
+          deadline.removeEventListener('abort', onDeadline)
+        }
+      }),
+    )
+  }
+
+  async #within<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    call.signal?.throwIfAborted()
+    const timeout = call.timeout ?? defaultTimeout
+    const controller = new AbortController()
+    const onAbort = () => controller.abort(call.signal?.reason)
+    call.signal?.addEventListener('abort', onAbort, { once: true })
+    const cancel = this.#options.clock.after(timeout, () =>
+      controller.abort(
+        new ConnectionError(`no answer to ${call.method} ${withoutQuery(call.path)} within ${timeout} ms`, {
+          phase: 'timeout',
+        }),
+      ),
+    )
+    try {
+      return await work(controller.signal)
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : error
+    } finally {
+      cancel()
+      call.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #retrying<T extends TransportAnswer | Answer>(
+    call: Call,
+    signal: AbortSignal,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
+    for (let number = 1; ; number++) {
+      const outcome = await attempt().then(
+        (answer) => ({ answer, error: refusal(answer) }),
+        (error: unknown) => ({ answer: undefined, error }),
+      )
+      if (outcome.error === undefined && outcome.answer !== undefined) return outcome.answer
+      signal.throwIfAborted()
+      const pause = this.#pauseAfter(call, number, outcome.error)
+      if (pause === undefined) {
+        if (outcome.answer !== undefined) return outcome.answer
+        throw outcome.error
+      }
+      this.#options.logger.debug('request is repeated', {
+        method: call.method,
+        path: withoutQuery(call.path),
+        pause,
+        error: messageOf(outcome.error),
+      })
+      if (pause > 0) await this.#options.clock.sleep(pause, signal)
+    }
+  }
+
+  #pauseAfter(call: Call, attempt: number, error: unknown): number | undefined {
+    // A 401 on the first attempt may mean that our token was replaced meanwhile.
+    if (error instanceof ApiError && error.code === 401)
+      return attempt === 1 && this.#options.credentials.reject() ? 0 : undefined
+    return retryPause(call.method, attempt, error)
+  }
+
+  async #send(call: Call, signal: AbortSignal): Promise<TransportAnswer> {
+    const identity = await this.#options.credentials.headers()
+    const answer = await this.#options.transport.send({
+      method: call.method,
+      path: this.#options.prefix + call.path,
+      headers: {
+        accept: 'application/json',
+        'user-agent': this.#options.userAgent,
+        ...identity,
+        ...call.headers,
+      },
+      ...(call.body !== undefined && { body: call.body }),
+      signal,
+    })
+    if (answer.headers['warning'] !== undefined) this.#warn(answer.headers['warning'])
+    return answer
+  }
+
+  /** Each warning once: deprecated versions would otherwise fill the log. */
+  #warn(warning: string): void {
+    if (this.#warned.has(warning) || this.#warned.size >= 256) return
+    this.#warned.add(warning)
+    this.#options.logger.warn('the API server warns', { warning })
+  }
+}
+
+/** The error a complete answer stands for. */
+function refusal(answer: TransportAnswer | Answer): ApiError | undefined {
+  if (answer.status < 400 || !Buffer.isBuffer(answer.body)) return undefined
+  return apiErrorFromAnswer(answer.status, answer.headers, answer.body)
+}
+
+/** Queries may hold what is nobody's business, such as commands. */
+function withoutQuery(path: string): string {
+  const at = path.indexOf('?')
+  return at < 0 ? path : path.slice(0, at)
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { ConnectionConfig } from '../connection-config.ts'
+
+/** A certificate of `testdata`, as PEM. They are for localhost and 127.0.0.1, and worth nothing elsewhere. */
+export const pem = (name: 'ca' | 'server' | 'server-key' | 'client' | 'client-key'): string =>
+  readFileSync(new URL(`../testdata/${name}.pem`, import.meta.url), 'utf8')
+
+export type Request = Http2ServerRequest | IncomingMessage
+export type Response = Http2ServerResponse | ServerResponse
+export type Handler = (request: Request, response: Response) => void
+
+export interface LoopbackServer {
+  readonly config: ConnectionConfig
+  readonly server: Http2SecureServer | Server
+  /** HTTP/2 connections made so far. */
+  readonly sessions: ServerHttp2Session[]
+  close(): Promise<void>
+}
+
+/** A TLS server on a free port of this machine. */
+export async function startLoopbackServer(
+  handler: Handler,
+  options: {
+    readonly protocol?: 'h2' | 'http/1.1'
+    readonly port?: number
+    readonly requestClientCertificate?: boolean
+  } = {},
+): Promise<LoopbackServer> {
+  const tls = {
+    cert: pem('server'),
+    key: pem('server-key'),
+    ca: pem('ca'),
+    requestCert: options.requestClientCertificate ?? false,
+    rejectUnauthorized: false,
+  }
+  const sessions: ServerHttp2Session[] = []
+  const sockets = new Set<{ destroy(): void }>()
+  const server =
+    options.protocol === 'http/1.1'
+      ? createServer(tls, handler)
+      : createSecureServer({ ...tls, settings: { maxConcurrentStreams: 100 } }, handler)
+  if ('on' in server) {
+    server.on('session', (session: ServerHttp2Session) => sessions.push(session))
+    server.on('secureConnection', (socket) => {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.once('close', () => sockets.delete(socket))
+    })
+  }
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
+  // The server's own port, read back because 0 asks for a free one.
+  const { port } = server.address() as AddressInfo
+  return {
+    config: { server: `https://127.0.0.1:${port}`, certificateAuthority: pem('ca') },
+    server,
+    sessions,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
+/** Answers with JSON. */
+export function answer(
+  response: Response,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers })
+  response.end(JSON.stringify(body))
+}
+
+/** The whole body of a request, as text. */
+export async function bodyOf(request: Request): Promise<string> {
+  let text = ''
+  for await (const chunk of request) text += String(chunk)
+  return text
+}
