@@ -1,1 +1,35 @@
-export {}
+// Deciding
+export { applyPlan, patchOf } from './apply-plan.ts'
+export { isInjected } from './build-sidecar.ts'
+export { InjectionFailure } from './injection-failure.ts'
+export {
+  type InjectionRecord,
+  injectionAnnotations,
+  parseRecords,
+  revisionNameOf,
+} from './injection-records.ts'
+export { isEmptySelector, type LabelMatcher, type Labels, labelMatcher } from './label-matcher.ts'
+export { isActive, matchSidecarSet, type NamespaceFacts, type SidecarSetDecision } from './match.ts'
+export { patchAnnotations } from './patch-metadata.ts'
+export {
+  type ContainerDecision,
+  expectedReferences,
+  type InjectionFacts,
+  type InjectionPlan,
+  type PodPieces,
+  type PodPlan,
+  planInjection,
+  planPod,
+  selectSidecarSets,
+  type VolumeDecision,
+} from './plan.ts'
+// Refusing
+export { authoredPodErrors, hasVirtualNodeLabel, injectedPodErrors, updatedPodErrors } from './pod-guard.ts'
+export { type CompiledSidecarSet, compileSidecarSet, SidecarSetIndex } from './sidecar-set-index.ts'
+export {
+  type Destination,
+  destinationOf,
+  planVirtualNode,
+  type VirtualNodeFacts,
+  type VirtualNodePlan,
+} from './virtual-node.ts'

@@ -1,0 +1,183 @@
+import {
+  goJson,
+  isNativeSidecar,
+  podAnnotations,
+  revisionName,
+  type SidecarSet,
+  sidecarSetAnnotations,
+} from '@outrigger/api'
+import { isRecord } from '@outrigger/kube'
+import { InjectionFailure } from './injection-failure.ts'
+
+type Annotations = Readonly<Record<string, string>>
+
+/** What a pod's annotation says about one SidecarSet injected into it. */
+export interface InjectionRecord {
+  readonly updateTimestamp: string
+  readonly hash: string
+  readonly sidecarSetName: string
+  /** `null` in records of very old managers. */
+  readonly sidecarList: readonly string[] | null
+  readonly controllerRevision?: string
+}
+
+/**
+ * The annotations that record an injection. Entries of other SidecarSets stay; an entry that says the
+ * same as before keeps its time, so that injecting again changes nothing.
+ *
+ * @throws InjectionFailure when an annotation that is there cannot be read.
+ */
+export function injectionAnnotations(
+  annotations: Annotations,
+  sidecarSets: readonly SidecarSet[],
+  time: string,
+): Record<string, string> {
+  const written: Record<string, string> = {}
+  for (const key of [podAnnotations.hash, podAnnotations.hashWithoutImage] as const) {
+    const records = parseRecords(annotations[key])
+    if (records === undefined) throw new InjectionFailure(`metadata.annotations[${key}]`, 'is not a JSON map')
+    for (const sidecarSet of sidecarSets) {
+      const record = recordOf(sidecarSet, key, time)
+      const before = records.get(record.sidecarSetName)
+      const isSame =
+        before !== undefined && formatRecord({ ...before, updateTimestamp: time }) === formatRecord(record)
+      if (!isSame) records.set(record.sidecarSetName, record)
+    }
+    written[key] = formatRecords(records)
+  }
+  const names = new Set(annotations[podAnnotations.injectedList]?.split(',').filter(Boolean))
+  for (const { metadata } of sidecarSets) names.add(metadata.name)
+  written[podAnnotations.injectedList] = [...names].sort().join(',')
+  return { ...written, ...hotUpgradeAnnotations(annotations, sidecarSets) }
+}
+
+function recordOf(sidecarSet: SidecarSet, key: string, time: string): InjectionRecord {
+  const isFull = key === podAnnotations.hash
+  const { metadata } = sidecarSet
+  return {
+    updateTimestamp: time,
+    hash:
+      metadata.annotations?.[isFull ? sidecarSetAnnotations.hash : sidecarSetAnnotations.hashWithoutImage] ??
+      '',
+    sidecarSetName: metadata.name,
+    sidecarList: sidecarNames(sidecarSet),
+    ...(isFull && { controllerRevision: revisionNameOf(sidecarSet) }),
+  }
+}
+
+/** Names a SidecarSet's containers go by in records: hot-upgrade ones once, plain init containers not at all. */
+function sidecarNames({ spec }: SidecarSet): string[] {
+  const natives = (spec.initContainers ?? []).filter(isNativeSidecar)
+  return [...(spec.containers ?? []), ...natives].map(({ name }) => name).sort()
+}
+
+const revisionNames = new WeakMap<SidecarSet, string>()
+
+/** Name of the revision that records a SidecarSet's present content; remembered, since every injected pod asks. */
+export function revisionNameOf(sidecarSet: SidecarSet): string {
+  const known = revisionNames.get(sidecarSet)
+  if (known !== undefined) return known
+  const name = revisionName(sidecarSet.metadata.name, sidecarSet.spec, sidecarSet.status?.collisionCount ?? 0)
+  revisionNames.set(sidecarSet, name)
+  return name
+}
+
+function formatRecord({
+  updateTimestamp,
+  hash,
+  sidecarSetName,
+  sidecarList,
+  controllerRevision,
+}: InjectionRecord): string {
+  return goJson({
+    updateTimestamp,
+    hash,
+    sidecarSetName,
+    sidecarList: sidecarList && [...sidecarList],
+    ...(controllerRevision && { controllerRevision }),
+  })
+}
+
+/** A map as Go prints it: keys in bytewise order. */
+function formatRecords(records: ReadonlyMap<string, InjectionRecord>): string {
+  const entries = [...records].sort(([left], [right]) => (left < right ? -1 : 1))
+  return `{${entries.map(([name, record]) => `${goJson(name)}:${formatRecord(record)}`).join(',')}}`
+}
+
+/**
+ * What one of the two hash annotations says, by SidecarSet. Reads the older form, name to hash, too.
+ * `undefined` when the text is neither; an absent annotation is an empty map.
+ */
+export function parseRecords(text: string | undefined): Map<string, InjectionRecord> | undefined {
+  const records = new Map<string, InjectionRecord>()
+  if (!text) return records
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isRecord(value)) return undefined
+  for (const [name, entry] of Object.entries(value)) {
+    const record = parseRecord(name, entry)
+    if (record === undefined) return undefined
+    records.set(name, record)
+  }
+  return records
+}
+
+function parseRecord(name: string, entry: unknown): InjectionRecord | undefined {
+  const asText = (value: unknown) => (typeof value === 'string' ? value : '')
+  if (typeof entry === 'string')
+    return { updateTimestamp: '0001-01-01T00:00:00Z', hash: entry, sidecarSetName: name, sidecarList: null }
+  if (!isRecord(entry)) return undefined
+  const { updateTimestamp, hash, sidecarList, controllerRevision } = entry
+  return {
+    updateTimestamp: asText(updateTimestamp),
+    hash: asText(hash),
+    sidecarSetName: name,
+    sidecarList: Array.isArray(sidecarList) ? sidecarList.filter((item) => typeof item === 'string') : null,
+    ...(asText(controllerRevision) !== '' && { controllerRevision: asText(controllerRevision) }),
+  }
+}
+
+function hotUpgradeAnnotations(
+  annotations: Annotations,
+  sidecarSets: readonly SidecarSet[],
+): Record<string, string> {
+  const hot = sidecarSets.flatMap(({ spec }) =>
+    [...(spec.containers ?? []), ...(spec.initContainers ?? []).filter(isNativeSidecar)].filter(
+      ({ upgradeStrategy }) => upgradeStrategy?.upgradeType === 'HotUpgrade',
+    ),
+  )
+  if (hot.length === 0) return {}
+  const written: Record<string, string> = {}
+  const key = podAnnotations.workingHotUpgradeContainer
+  const working = new Map<string, string>(Object.entries(parseTextMap(annotations[key], key)))
+  for (const { name } of hot) {
+    if (working.has(name)) continue
+    working.set(name, `${name}-1`)
+    for (const [which, version, alternative] of [
+      ['1', '1', '0'],
+      ['2', '0', '1'],
+    ] as const) {
+      written[`${podAnnotations.versionPrefix}${name}-${which}`] = version
+      written[`${podAnnotations.versionAltPrefix}${name}-${which}`] = alternative
+    }
+  }
+  const entries = [...working].sort(([left], [right]) => (left < right ? -1 : 1))
+  written[key] = `{${entries.map(([name, container]) => `${goJson(name)}:${goJson(container)}`).join(',')}}`
+  return written
+}
+
+function parseTextMap(text: string | undefined, key: string): Record<string, string> {
+  if (!text) return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    if (isRecord(value) && Object.values(value).every((entry) => typeof entry === 'string'))
+      return value as Record<string, string>
+  } catch {
+    // Said below.
+  }
+  throw new InjectionFailure(`metadata.annotations[${key}]`, 'is not a JSON map of names')
+}

@@ -1,0 +1,65 @@
+import { canaryBaseOf } from '@outrigger/api'
+import type { Pod } from '@outrigger/kube'
+import type { Labels } from './label-matcher.ts'
+import type { CompiledSidecarSet } from './sidecar-set-index.ts'
+
+/** Where a pod lives, as far as selectors ask. */
+export interface NamespaceFacts {
+  readonly name: string
+  /** `undefined`: the namespace could not be read; then no namespaceSelector matches. */
+  readonly labels: Labels | undefined
+}
+
+/** Whether one SidecarSet is injected into a pod, and the sentence that says why. */
+export interface SidecarSetDecision {
+  readonly sidecarSet: string
+  readonly isInjected: boolean
+  readonly reason: string
+}
+
+/** A pod that has ended or is on its way out gets nothing. */
+export function isActive(pod: Pick<Pod, 'metadata' | 'status'>): boolean {
+  const phase = pod.status?.phase
+  return phase !== 'Succeeded' && phase !== 'Failed' && pod.metadata.deletionTimestamp === undefined
+}
+
+/** Whether this SidecarSet, looked at alone, wants this pod. Never throws. */
+export function matchSidecarSet(
+  compiled: CompiledSidecarSet,
+  labels: Labels,
+  namespace: NamespaceFacts,
+): SidecarSetDecision {
+  const { sidecarSet, selects, selectsNamespace } = compiled
+  const decide = (isInjected: boolean, reason: string): SidecarSetDecision => ({
+    sidecarSet: sidecarSet.metadata.name,
+    isInjected,
+    reason,
+  })
+  if (selects === undefined) return decide(false, 'its selector is empty, which selects no pod')
+  if (!selects(labels)) return decide(false, "the pod's labels do not match its selector")
+  if (selectsNamespace !== undefined) {
+    if (namespace.labels === undefined) return decide(false, `namespace ${namespace.name} is not known`)
+    if (!selectsNamespace(namespace.labels))
+      return decide(false, `the labels of namespace ${namespace.name} do not match its namespaceSelector`)
+  }
+  if (sidecarSet.spec.injectionStrategy?.paused)
+    return decide(false, 'its injection is paused (injectionStrategy.paused)')
+  return decide(true, 'selector and namespace match')
+}
+
+/** Takes out every SidecarSet for which a canary of it is injected. */
+export function suppressBases(
+  decisions: readonly SidecarSetDecision[],
+  candidates: readonly CompiledSidecarSet[],
+): SidecarSetDecision[] {
+  const canaries = new Map<string, string>()
+  candidates.forEach(({ sidecarSet }, i) => {
+    const base = canaryBaseOf(sidecarSet)
+    if (base !== undefined && decisions[i]?.isInjected) canaries.set(base, sidecarSet.metadata.name)
+  })
+  return decisions.map((decision) => {
+    const canary = decision.isInjected ? canaries.get(decision.sidecarSet) : undefined
+    if (canary === undefined) return decision
+    return { ...decision, isInjected: false, reason: `its canary ${canary} is injected instead` }
+  })
+}

@@ -1,0 +1,404 @@
+import type { SidecarContainer, SidecarSetSpec } from '@outrigger/api'
+import { applyJsonPatch, type Container, type Pod, type Volume, type VolumeMount } from '@outrigger/kube'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { applyPlan, patchOf } from './apply-plan.ts'
+import { InjectionFailure } from './injection-failure.ts'
+import { planInjection, planPod } from './plan.ts'
+import { facts, type PodDraft, pod, sidecarSet } from './testdata/builders.ts'
+
+const image = 'example/any:1'
+const one = (container: Omit<SidecarContainer, 'image'>, spec: SidecarSetSpec = {}) =>
+  sidecarSet('s', { containers: [{ image, ...container }], ...spec })
+
+function inject(draft: PodDraft, ...sidecarSets: ReturnType<typeof sidecarSet>[]): Pod {
+  const subject = pod(draft)
+  return applyPlan(subject, planInjection(subject, facts(sidecarSets)))
+}
+
+const names = (containers: readonly Container[] | undefined) => containers?.map(({ name }) => name)
+
+describe('injection', () => {
+  it('adds the container, the volumes it mounts, and the bookkeeping of OpenKruise', () => {
+    const agents = sidecarSet('agents', {
+      containers: [
+        {
+          name: 'agent',
+          image: 'example/agent:1.0',
+          volumeMounts: [{ name: 'agent-data', mountPath: '/data' }],
+        },
+      ],
+      volumes: [{ name: 'agent-data' }],
+    })
+    const injected = inject({}, agents)
+    expect(injected.metadata.annotations).toEqual({
+      'kruise.io/sidecarset-injected-list': 'agents',
+      'kruise.io/sidecarset-hash':
+        '{"agents":{"updateTimestamp":"2026-01-01T10:00:00Z","hash":"x5cxb2bd4bw9xx9zdvfd8f465ddzxf2zwxvv4c8xxf24254x494c28547wcbcwb8","sidecarSetName":"agents","sidecarList":["agent"],"controllerRevision":"agents-7c9ccc6db4"}}',
+      'kruise.io/sidecarset-hash-without-image':
+        '{"agents":{"updateTimestamp":"2026-01-01T10:00:00Z","hash":"4244xxf452d4w5f48vx2476dxf44f8c5xf8b4c7xxzxf46w8w6557w4828455d5b","sidecarSetName":"agents","sidecarList":["agent"]}}',
+    })
+    expect(injected.spec).toEqual({
+      containers: [
+        {
+          name: 'agent',
+          image: 'example/agent:1.0',
+          imagePullPolicy: 'IfNotPresent',
+          terminationMessagePath: '/dev/termination-log',
+          terminationMessagePolicy: 'File',
+          env: [{ name: 'IS_INJECTED', value: 'true' }],
+          volumeMounts: [{ name: 'agent-data', mountPath: '/data' }],
+        },
+        { name: 'web', image: 'example/web:1' },
+      ],
+      volumes: [{ name: 'agent-data', emptyDir: {} }],
+    })
+  })
+
+  it('leaves out volumes that no sidecar mounts', () => {
+    const injected = inject({}, one({ name: 'a' }, { volumes: [{ name: 'unused', emptyDir: {} }] }))
+    expect(injected.spec.volumes).toBeUndefined()
+  })
+
+  it('places containers by their policy and sorts init containers by name', () => {
+    const before = 'BeforeAppContainer'
+    const after = 'AfterAppContainer'
+    const injected = inject(
+      { initContainers: [{ name: 'app-init' }], containers: [{ name: 'web' }, { name: 'helper' }] },
+      sidecarSet('s', {
+        initContainers: [
+          { name: 'z-init', image },
+          { name: 'b-init', image, podInjectPolicy: before },
+          { name: 'a-init', image },
+        ],
+        containers: [
+          { name: 'first', image },
+          { name: 'last', image, podInjectPolicy: after },
+          { name: 'second', image },
+        ],
+      }),
+    )
+    expect(names(injected.spec.initContainers)).toEqual(['b-init', 'app-init', 'a-init', 'z-init'])
+    expect(names(injected.spec.containers)).toEqual(['first', 'second', 'web', 'helper', 'last'])
+    expect(injected.metadata.annotations?.['kruise.io/sidecarset-hash']).toContain(
+      '"sidecarList":["first","last","second"]',
+    )
+  })
+
+  it('orders SidecarSets by name', () => {
+    const injected = inject(
+      {},
+      sidecarSet('b', { containers: [{ name: 'of-b', image }] }),
+      sidecarSet('a', { containers: [{ name: 'of-a', image }] }),
+    )
+    expect(names(injected.spec.containers)).toEqual(['of-a', 'of-b', 'web'])
+  })
+
+  it('shares the mounts of app containers and the variables their sub-paths need', () => {
+    const injected = inject(
+      {
+        containers: [
+          {
+            name: 'app',
+            env: [
+              { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+              { name: 'MODE', value: 'prod' },
+            ],
+            volumeMounts: [
+              { name: 'logs', mountPath: '/var/log', subPathExpr: '$(POD_NAME)/$(MISSING)' },
+              { name: 'cfg', mountPath: '/etc/cfg' },
+            ],
+          },
+          {
+            name: 'other',
+            env: [{ name: 'IS_INJECTED', value: 'true' }],
+            volumeMounts: [{ name: 'secretish', mountPath: '/secretish' }],
+          },
+        ],
+      },
+      one(
+        {
+          name: 'tail',
+          shareVolumePolicy: { type: 'enabled' },
+          volumeMounts: [{ name: 'cfg2', mountPath: '/etc/cfg' }],
+        },
+        { volumes: [{ name: 'cfg2', emptyDir: {} }] },
+      ),
+    )
+    expect(injected.spec.containers[0]).toMatchObject({
+      env: [
+        { name: 'IS_INJECTED', value: 'true' },
+        { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+      ],
+      volumeMounts: [
+        { name: 'cfg2', mountPath: '/etc/cfg' },
+        { name: 'logs', mountPath: '/var/log', subPathExpr: '$(POD_NAME)/$(MISSING)' },
+      ],
+    })
+  })
+
+  it('shares block devices whose path is free', () => {
+    const injected = inject(
+      {
+        containers: [
+          {
+            name: 'app',
+            volumeDevices: [
+              { name: 'pvc-a', devicePath: '/dev/xvdb' },
+              { name: 'pvc-b', devicePath: '/dev/xvda' },
+              { name: 'pvc-c', devicePath: '/mnt/x' },
+            ],
+          },
+        ],
+      },
+      one({
+        name: 'disk',
+        volumeDevices: [{ name: 'disk0', devicePath: '/dev/xvda' }],
+        volumeMounts: [{ name: 'm', mountPath: '/mnt/x' }],
+        shareVolumeDevicePolicy: { type: 'enabled' },
+      }),
+    )
+    expect(injected.spec.containers[0]?.volumeDevices).toEqual([
+      { name: 'disk0', devicePath: '/dev/xvda' },
+      { name: 'pvc-a', devicePath: '/dev/xvdb' },
+    ])
+  })
+
+  it('transfers variables behind its own and the mark, sorted within an entry', () => {
+    const secret = { name: 'C', valueFrom: { secretKeyRef: { name: 's', key: 'c' } } }
+    const injected = inject(
+      {
+        labels: { main: 'app' },
+        containers: [{ name: 'app', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }, secret] }],
+      },
+      one({
+        name: 'a',
+        env: [{ name: 'B', value: 'own' }],
+        transferEnv: [
+          {
+            sourceContainerNameFrom: { fieldRef: { fieldPath: "metadata.labels['main']" } },
+            envName: 'B',
+            envNames: ['C', 'A'],
+          },
+          { sourceContainerName: 'nope', envName: 'Z' },
+        ],
+      }),
+    )
+    expect(injected.spec.containers[0]?.env).toEqual([
+      { name: 'B', value: 'own' },
+      { name: 'IS_INJECTED', value: 'true' },
+      { name: 'A', value: '1' },
+      secret,
+    ])
+  })
+
+  it("keeps the pod's volume on a clash of names, and warns", () => {
+    const subject = pod({ volumes: [{ name: 'logs', hostPath: { path: '/var/app' } }] })
+    const set = one(
+      { name: 'a', volumeMounts: [{ name: 'logs', mountPath: '/l' }] },
+      { volumes: [{ name: 'logs', emptyDir: {} }] },
+    )
+    const plan = planInjection(subject, facts([set]))
+    expect(applyPlan(subject, plan).spec.volumes).toEqual(subject.spec.volumes)
+    expect(plan.warnings).toEqual([expect.stringContaining('volume logs of the pod is kept')])
+  })
+
+  it('joins pull secrets, the first of a name staying', () => {
+    const secrets = (...list: string[]) => list.map((name) => ({ name }))
+    const injected = inject(
+      { imagePullSecrets: secrets('s2', 's3', 's3') },
+      one({ name: 'a' }, { imagePullSecrets: secrets('s0', 's1', 's2') }),
+    )
+    expect(injected.spec.imagePullSecrets).toEqual(secrets('s2', 's3', 's0', 's1'))
+  })
+
+  it('patches annotations by policy', () => {
+    const injected = inject(
+      { annotations: { keep: 'old', j: '{"main":2}' } },
+      sidecarSet('s1', {
+        containers: [{ name: 'a', image }],
+        patchPodMetadata: [
+          { annotations: { j: '{"log":1}' }, patchPolicy: 'MergePatchJson' },
+          { annotations: { keep: 'new' }, patchPolicy: 'Retain' },
+          { annotations: { o: 'x' }, patchPolicy: 'Overwrite' },
+        ],
+      }),
+      sidecarSet('s2', {
+        containers: [{ name: 'b', image }],
+        patchPodMetadata: [
+          { annotations: { j: '{"main":null,"mesh":3}', k: '{"x":null}' }, patchPolicy: 'MergePatchJson' },
+        ],
+      }),
+    )
+    expect(injected.metadata.annotations).toMatchObject({
+      keep: 'old',
+      o: 'x',
+      j: '{"log":1,"mesh":3}',
+      k: '{"x":null}',
+    })
+  })
+
+  it('refuses to merge into what is no JSON', () => {
+    const set = one(
+      { name: 'a' },
+      { patchPodMetadata: [{ annotations: { j: '{}' }, patchPolicy: 'MergePatchJson' }] },
+    )
+    expect(() => inject({ annotations: { j: 'not-json' } }, set)).toThrow(InjectionFailure)
+  })
+
+  it('replaces a container of the same name in its place, and says so', () => {
+    const subject = pod({ containers: [{ name: 'web' }, { name: 'agent', image: 'mine' }] })
+    const plan = planInjection(subject, facts([one({ name: 'agent' })]))
+    const injected = applyPlan(subject, plan)
+    expect(injected.spec.containers.map((container) => [container.name, container.image])).toEqual([
+      ['web', undefined],
+      ['agent', image],
+    ])
+    expect(plan.containers).toMatchObject([{ name: 'agent', action: 'replace' }])
+    expect(plan.warnings).toEqual([expect.stringContaining('container agent is replaced')])
+  })
+
+  it('makes two containers of one that is upgraded hot', () => {
+    const mesh = sidecarSet('mesh-set', {
+      containers: [
+        {
+          name: 'mesh',
+          image: 'example/mesh:v1',
+          upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: 'example/mesh:empty' },
+          transferEnv: [{ sourceContainerName: 'web', envName: 'ZONE' }],
+        },
+      ],
+    })
+    const injected = inject({ containers: [{ name: 'web', env: [{ name: 'ZONE', value: 'a' }] }] }, mesh)
+    expect(injected.metadata.annotations).toMatchObject({
+      'kruise.io/sidecarset-working-hotupgrade-container': '{"mesh":"mesh-1"}',
+      'version.sidecarset.kruise.io/mesh-1': '1',
+      'versionalt.sidecarset.kruise.io/mesh-1': '0',
+      'version.sidecarset.kruise.io/mesh-2': '0',
+      'versionalt.sidecarset.kruise.io/mesh-2': '1',
+    })
+    expect(injected.spec.containers.map((container) => [container.name, container.image])).toEqual([
+      ['mesh-1', 'example/mesh:v1'],
+      ['mesh-2', 'example/mesh:empty'],
+      ['web', undefined],
+    ])
+    expect(injected.spec.containers[1]?.env?.map(({ name }) => name)).toEqual([
+      'IS_INJECTED',
+      'ZONE',
+      'SIDECARSET_VERSION',
+      'SIDECARSET_VERSION_ALT',
+    ])
+  })
+
+  it('takes a canary instead of its base, unless the canary is paused', () => {
+    const base = sidecarSet('base', { containers: [{ name: 'agent', image: 'agent:1' }] })
+    const canary = (paused: boolean) =>
+      sidecarSet(
+        'base-canary',
+        {
+          selector: { matchLabels: { app: 'web', canary: 'yes' } },
+          containers: [{ name: 'agent', image: 'agent:2' }],
+          injectionStrategy: { paused },
+        },
+        { 'apps.kruise.io/sidecarset-canary': 'true', 'apps.kruise.io/sidecarset-base': 'base' },
+      )
+    const labels = { canary: 'yes' }
+    expect(inject({ labels }, base, canary(false)).spec.containers[0]?.image).toBe('agent:2')
+    expect(inject({}, base, canary(false)).spec.containers[0]?.image).toBe('agent:1')
+    expect(inject({ labels }, base, canary(true)).spec.containers[0]?.image).toBe('agent:1')
+  })
+
+  it("puts a native sidecar behind the pod's own init containers and lists it", () => {
+    const native = sidecarSet('native', {
+      initContainers: [{ name: 'proxy', image: 'example/proxy:1', restartPolicy: 'Always' }],
+    })
+    const injected = inject({ initContainers: [{ name: 'setup' }] }, native)
+    expect(names(injected.spec.initContainers)).toEqual(['setup', 'proxy'])
+    expect(injected.metadata.annotations?.['kruise.io/sidecarset-hash']).toContain('"sidecarList":["proxy"]')
+  })
+
+  it('gives a reason for every SidecarSet that came into question', () => {
+    const elsewhere = one({ name: 'a' }, { namespaceSelector: { matchLabels: { team: 'x' } } })
+    const plan = planInjection(pod(), facts([elsewhere]))
+    expect(plan.injects).toBe(false)
+    expect(plan.sidecarSets).toEqual([
+      {
+        sidecarSet: 's',
+        isInjected: false,
+        reason: 'the labels of namespace shop do not match its namespaceSelector',
+      },
+    ])
+  })
+
+  it('leaves a pod alone that has ended', () => {
+    const ended = { ...pod(), status: { phase: 'Succeeded' as const } }
+    expect(patchOf(ended, planInjection(ended, facts([one({ name: 'a' })])))).toEqual([])
+  })
+})
+
+describe('any plan', () => {
+  const someContainer = fc.record({
+    name: fc.constantFrom('a', 'b', 'c', 'web'),
+    image: fc.constant(image),
+    podInjectPolicy: fc.constantFrom('BeforeAppContainer' as const, 'AfterAppContainer' as const),
+    shareVolumePolicy: fc.record({ type: fc.constantFrom('enabled' as const, 'disabled' as const) }),
+    volumeMounts: fc.uniqueArray(
+      fc.record({ name: fc.constantFrom('v1', 'v2'), mountPath: fc.constantFrom('/1', '/2', '/3') }),
+      { selector: ({ mountPath }) => mountPath, maxLength: 2 },
+    ),
+  })
+  const someSpec = fc.record({
+    containers: fc.uniqueArray(someContainer, { selector: ({ name }) => name, maxLength: 3 }),
+    initContainers: fc
+      .uniqueArray(someContainer, {
+        selector: ({ name }) => name,
+        maxLength: 2,
+      })
+      .map((list) => list.map((container) => ({ ...container, name: `init-${container.name}` }))),
+    volumes: fc.constant<Volume[]>([
+      { name: 'v1', configMap: { name: 'kube-system/config' } },
+      { name: 'v2', emptyDir: {} },
+    ]),
+  })
+  const somePod = fc
+    .record({
+      containers: fc.uniqueArray(
+        fc.record({
+          name: fc.constantFrom('web', 'helper', 'a'),
+          volumeMounts: fc.constant<VolumeMount[]>([{ name: 'own', mountPath: '/own' }]),
+        }),
+        { selector: ({ name }) => name, minLength: 1 },
+      ),
+      isEci: fc.boolean(),
+    })
+    .map(({ containers, isEci }) =>
+      pod({
+        containers,
+        volumes: [{ name: 'own', emptyDir: {} }],
+        ...(isEci && { labels: { 'alibabacloud.com/eci': 'true' } }),
+      }),
+    )
+
+  it('applied twice is the same as applied once, and its patch does what applying does', () => {
+    fc.assert(
+      fc.property(somePod, someSpec, (subject, spec) => {
+        const known = facts([sidecarSet('s', spec)])
+        const plan = planPod(subject, known)
+        const once = applyPlan(subject, plan)
+        expect(applyJsonPatch(subject, patchOf(subject, plan))).toEqual(once)
+        const later = planPod(once, { ...known, time: '2026-02-02T00:00:00Z' })
+        expect(applyPlan(once, later)).toEqual(once)
+      }),
+    )
+  })
+
+  it('never changes what it was given', () => {
+    fc.assert(
+      fc.property(somePod, someSpec, (subject, spec) => {
+        const before = JSON.stringify(subject)
+        applyPlan(subject, planPod(subject, facts([sidecarSet('s', spec)])))
+        expect(JSON.stringify(subject)).toBe(before)
+      }),
+    )
+  })
+})

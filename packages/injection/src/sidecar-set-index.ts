@@ -1,0 +1,137 @@
+import { namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
+import type { LabelSelector } from '@outrigger/kube'
+import { isEmptySelector, type LabelMatcher, type Labels, labelMatcher } from './label-matcher.ts'
+
+/** A SidecarSet with its selectors made ready. */
+export interface CompiledSidecarSet {
+  readonly sidecarSet: SidecarSet
+  /** `undefined`: selects no pod at all. */
+  readonly selects: LabelMatcher | undefined
+  /** `undefined`: all namespaces. */
+  readonly selectsNamespace: LabelMatcher | undefined
+}
+
+const namespaceNameLabel = 'kubernetes.io/metadata.name'
+
+/**
+ * SidecarSets, found by the labels of a pod. Each one lies under something every pod it matches must
+ * have (one label, one of a few values, or the name of its namespace), so that looking up a pod costs as much
+ * as it has labels plus what is found there, however many SidecarSets there are.
+ */
+export class SidecarSetIndex {
+  readonly #compiled = new Map<string, CompiledSidecarSet>()
+  readonly #anchors = new Map<string, readonly string[]>()
+  readonly #buckets = new Map<string, Set<CompiledSidecarSet>>()
+
+  constructor(sidecarSets: Iterable<SidecarSet> = []) {
+    for (const sidecarSet of sidecarSets) this.set(sidecarSet)
+  }
+
+  get size(): number {
+    return this.#compiled.size
+  }
+
+  get(name: string): CompiledSidecarSet | undefined {
+    return this.#compiled.get(name)
+  }
+
+  /** All SidecarSets, in no particular order. */
+  values(): Iterable<CompiledSidecarSet> {
+    return this.#compiled.values()
+  }
+
+  /** Adds a SidecarSet or replaces the one of its name. */
+  set(sidecarSet: SidecarSet): void {
+    const { name } = sidecarSet.metadata
+    this.delete(name)
+    const compiled = compileSidecarSet(sidecarSet)
+    this.#compiled.set(name, compiled)
+    if (compiled.selects === undefined) return
+    const anchors = this.#bestAnchors(sidecarSet)
+    this.#anchors.set(name, anchors)
+    for (const anchor of anchors) {
+      const bucket = this.#buckets.get(anchor)
+      if (bucket === undefined) this.#buckets.set(anchor, new Set([compiled]))
+      else bucket.add(compiled)
+    }
+  }
+
+  delete(name: string): void {
+    const compiled = this.#compiled.get(name)
+    if (compiled === undefined) return
+    this.#compiled.delete(name)
+    for (const anchor of this.#anchors.get(name) ?? []) {
+      const bucket = this.#buckets.get(anchor)
+      bucket?.delete(compiled)
+      if (bucket?.size === 0) this.#buckets.delete(anchor)
+    }
+    this.#anchors.delete(name)
+  }
+
+  /** Every SidecarSet that could match, and some that do not; sorted by name. */
+  candidates(labels: Labels, namespace: string): CompiledSidecarSet[] {
+    const found = new Set<CompiledSidecarSet>()
+    const collect = (anchor: string) => {
+      for (const compiled of this.#buckets.get(anchor) ?? []) found.add(compiled)
+    }
+    collect(anywhere)
+    collect(namespaceAnchor(namespace))
+    for (const [key, value] of Object.entries(labels)) {
+      collect(labelAnchor(key, value))
+      collect(keyAnchor(key))
+    }
+    return [...found].sort((left, right) =>
+      left.sidecarSet.metadata.name < right.sidecarSet.metadata.name ? -1 : 1,
+    )
+  }
+
+  /** Of several true choices the one whose buckets are the emptiest now. */
+  #bestAnchors({ spec }: SidecarSet): readonly string[] {
+    const choices = [
+      ...anchorChoices(namespaceSelectorOf(spec), (key, value) =>
+        key === namespaceNameLabel && value !== undefined ? namespaceAnchor(value) : undefined,
+      ),
+      ...anchorChoices(spec.selector, (key, value) =>
+        value === undefined ? keyAnchor(key) : labelAnchor(key, value),
+      ),
+    ]
+    const fullness = (anchors: readonly string[]) =>
+      anchors.reduce((sum, anchor) => sum + (this.#buckets.get(anchor)?.size ?? 0), 0)
+    return (
+      choices.reduce<readonly string[] | undefined>(
+        (best, choice) => (best === undefined || fullness(choice) < fullness(best) ? choice : best),
+        undefined,
+      ) ?? [anywhere]
+    )
+  }
+}
+
+const anywhere = '*'
+const namespaceAnchor = (name: string) => `n ${name}`
+const labelAnchor = (key: string, value: string) => `l ${key}=${value}`
+const keyAnchor = (key: string) => `k ${key}`
+
+/** Each choice: anchors of which every match has at least one. */
+function anchorChoices(
+  selector: LabelSelector | undefined,
+  anchorOf: (key: string, value?: string) => string | undefined,
+): string[][] {
+  const choices: (string | undefined)[][] = []
+  for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) choices.push([anchorOf(key, value)])
+  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) {
+    if (operator === 'In') choices.push(values.map((value) => anchorOf(key, value)))
+    if (operator === 'Exists') choices.push([anchorOf(key)])
+  }
+  return choices.filter((choice): choice is string[] => choice.every((anchor) => anchor !== undefined))
+}
+
+/** Makes a SidecarSet's selectors ready. A selector that is missing or empty selects nothing. */
+export function compileSidecarSet(sidecarSet: SidecarSet): CompiledSidecarSet {
+  const { selector } = sidecarSet.spec
+  const namespaceSelector = namespaceSelectorOf(sidecarSet.spec)
+  return {
+    sidecarSet,
+    selects: selector && !isEmptySelector(selector) ? labelMatcher(selector) : undefined,
+    selectsNamespace: namespaceSelector && labelMatcher(namespaceSelector),
+  }
+}
