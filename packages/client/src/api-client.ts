@@ -248,7 +248,7 @@ function parseAnswer<T>(body: Buffer, call: Call): T {
   try {
     return JSON.parse(body.toString('utf8'))
   } catch (error) {
-    throw new ConnectionError(`the answer to ${call.method} is not JSON`, { cause: error, phase: 'trust' })
+    throw new ConnectionError(`the answer to ${call.method} is not JSON`, { cause: error, phase: 'final' })
   }
 }
 

@@ -24,8 +24,11 @@ export class ApiError extends Error {
 export type ConnectionPhase =
   /** No connection could be made; the request was not sent. */
   | 'connect'
-  /** The server's certificate or ours was not accepted; trying again does not help. */
-  | 'trust'
+  /**
+   * Trying again does not help: a certificate was not accepted, the client is closed, the answer was
+   * too large or no JSON.
+   */
+  | 'final'
   /** There was a connection, but the server certainly did not look at the request. */
   | 'unsent'
   /** The connection broke before the answer was complete; whether the request took effect is unknown. */

@@ -11,11 +11,12 @@ export function readBody(body: Readable, limit: number): Promise<Buffer> {
       length += chunk.length
       chunks.push(chunk)
       if (length <= limit) return
-      reject(new ConnectionError(`the answer is larger than ${limit} bytes`, { phase: 'trust' }))
+      reject(new ConnectionError(`the answer is larger than ${limit} bytes`, { phase: 'final' }))
       body.destroy()
     })
     body.once('end', () => {
       hasEnded = true
+      if (brokeOff(body)) return reject(lost(undefined))
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
     })
     body.on('error', (error) => reject(lost(error)))
@@ -29,11 +30,17 @@ export function readBody(body: Readable, limit: number): Promise<Buffer> {
 export async function* streamBody(body: Readable): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of body) yield chunk
+    if (brokeOff(body)) throw lost(undefined)
   } catch (error) {
     throw lost(error)
   } finally {
     body.destroy()
   }
+}
+
+/** Whether a stream that has ended did so without the server's word: Node ends HTTP/2 streams of a lost connection quietly. */
+function brokeOff(body: Readable): boolean {
+  return 'rstCode' in body && typeof body.rstCode === 'number' && body.rstCode !== 0
 }
 
 function lost(cause: unknown): ConnectionError {

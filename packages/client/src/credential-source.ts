@@ -86,7 +86,7 @@ export class CredentialSource {
       if (this.#fromFile === undefined)
         throw new ConnectionError(`the token cannot be read: ${messageOf(error)}`, {
           cause: error,
-          phase: 'trust',
+          phase: 'final',
         })
       this.#options.logger.warn('token file could not be read, using the last token', {
         path,

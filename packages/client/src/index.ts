@@ -23,6 +23,8 @@ export type {
   Writer,
 } from './client.ts'
 export type { ClientCertificate, ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+export { type InClusterOptions, inClusterConfig, isInCluster } from './in-cluster-config.ts'
+export { type KubeconfigOptions, kubeconfigPaths, loadKubeconfig } from './kubeconfig.ts'
 export { type ListPage, listAll, listPages } from './list-pages.ts'
 export type { ExecOptions, ExecResult } from './pod-exec.ts'
 export type { LogOptions } from './pod-log.ts'

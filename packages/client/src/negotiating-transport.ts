@@ -53,7 +53,7 @@ export class NegotiatingTransport implements Transport {
   }
 
   async close(): Promise<void> {
-    const error = new ConnectionError('the client is closed', { phase: 'unsent' })
+    const error = new ConnectionError('the client is closed', { phase: 'final' })
     this.#closing.abort(error)
     for (const session of this.#sessions) session.destroy(error)
     await this.#plain?.close()

@@ -184,7 +184,7 @@ class ExecSession {
         ? Buffer.concat(data)
         : Buffer.from(data)
     const bytes = message.subarray(1)
-    if (message[0] === channel.error) return this.#end(bytes)
+    if (message[0] === channel.error) this.#end(bytes)
     if (bytes.length === 0) return
     if (message[0] === channel.stdout) this.#deliver('stdout', bytes, this.#options.onStdout)
     if (message[0] === channel.stderr) this.#deliver('stderr', bytes, this.#options.onStderr)

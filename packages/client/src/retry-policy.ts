@@ -30,7 +30,7 @@ export function retryPause(method: string, attempt: number, error: unknown): num
       return attempt <= 2 ? plain : undefined
     case 'lost':
       return isRead && attempt <= 2 ? plain : undefined
-    case 'trust':
+    case 'final':
     case 'timeout':
       return undefined
   }

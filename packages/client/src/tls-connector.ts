@@ -65,6 +65,6 @@ export function connectError(server: string, cause: Error): ConnectionError {
   const isTrust = /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL|ERR_OSSL/.test(code)
   return new ConnectionError(`cannot connect to ${server}: ${cause.message || code}`, {
     cause,
-    phase: isTrust ? 'trust' : 'connect',
+    phase: isTrust ? 'final' : 'connect',
   })
 }

@@ -8,7 +8,8 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import type { ConnectionConfig } from '../connection-config.ts'
 
 /** A certificate of `testdata`, as PEM. They are for localhost and 127.0.0.1, and worth nothing elsewhere. */
@@ -16,7 +17,7 @@ export const pem = (name: 'ca' | 'server' | 'server-key' | 'client' | 'client-ke
   readFileSync(new URL(`../testdata/${name}.pem`, import.meta.url), 'utf8')
 
 export type Request = Http2ServerRequest | IncomingMessage
-export type Response = Http2ServerResponse | ServerResponse
+export type Response = (Http2ServerResponse | ServerResponse) & Writable
 export type Handler = (request: Request, response: Response) => void
 
 export interface LoopbackServer {
@@ -67,6 +68,41 @@ export async function startLoopbackServer(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
+/** A TCP relay to a server that can be told to go dead, as a cut cable does: nothing arrives, nothing is closed. */
+export async function startRelay(server: LoopbackServer): Promise<{
+  readonly config: ConnectionConfig
+  cut(): void
+  close(): Promise<void>
+}> {
+  const sockets = new Set<Socket>()
+  const { port: target } = new URL(server.config.server)
+  const relay = createTcpServer((near) => {
+    const far = connect(Number(target), '127.0.0.1')
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+    }
+    near.pipe(far)
+    far.pipe(near)
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  const { port } = relay.address() as AddressInfo
+  return {
+    config: { ...server.config, server: `https://127.0.0.1:${port}` },
+    cut: () => {
+      for (const socket of sockets) {
+        socket.unpipe()
+        socket.pause()
+      }
+    },
+    close: () =>
+      new Promise((resolve) => {
+        relay.close(() => resolve())
         for (const socket of sockets) socket.destroy()
       }),
   }

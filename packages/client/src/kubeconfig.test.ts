@@ -1,0 +1,141 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { UserError } from '@outrigger/foundation'
+import { describe, expect, test } from 'vitest'
+import { inClusterConfig } from './in-cluster-config.ts'
+import { loadKubeconfig } from './kubeconfig.ts'
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+describe('loadKubeconfig', () => {
+  test('reads the current context with data in place and files beside it', () => {
+    const folder = aFolder({
+      'pki/key.pem': 'the key',
+      config: {
+        'current-context': 'here',
+        contexts: [{ name: 'here', context: { cluster: 'c', user: 'u', namespace: 'apps' } }],
+        clusters: [
+          {
+            name: 'c',
+            cluster: {
+              server: 'https://api.test:6443',
+              'certificate-authority-data': base64('the ca'),
+              'tls-server-name': 'api',
+            },
+          },
+        ],
+        users: [
+          {
+            name: 'u',
+            user: { 'client-certificate-data': base64('the cert'), 'client-key': 'pki/key.pem', token: '' },
+          },
+        ],
+      },
+    })
+
+    const config = load({ path: join(folder, 'config') })
+
+    expect(config).toEqual({
+      server: 'https://api.test:6443',
+      certificateAuthority: 'the ca',
+      serverName: 'api',
+      namespace: 'apps',
+      credentials: { clientCertificate: { certificate: 'the cert', key: 'the key' } },
+    })
+  })
+
+  test('merges the files of KUBECONFIG, the first definition winning and missing files ignored', () => {
+    const folder = aFolder({
+      a: { contexts: [{ name: 'x', context: { cluster: 'c' } }], 'current-context': 'x' },
+      b: {
+        'current-context': 'y',
+        contexts: [{ name: 'x', context: { cluster: 'other' } }],
+        clusters: [{ name: 'c', cluster: { server: 'https://c.test' } }],
+      },
+    })
+
+    const config = load({}, { KUBECONFIG: ['missing', 'a', 'b'].map((name) => join(folder, name)).join(':') })
+
+    expect(config).toEqual({ server: 'https://c.test' })
+  })
+
+  test('reads credential plugins, whose relative commands start at the file', () => {
+    const folder = aFolder({
+      config: aConfig({
+        exec: {
+          apiVersion: 'client.authentication.k8s.io/v1',
+          command: './login',
+          args: ['--quiet'],
+          env: [{ name: 'REGION', value: 'r' }],
+        },
+      }),
+    })
+
+    const config = load({ path: join(folder, 'config') }, { PATH: '/bin' })
+
+    expect(config.credentials?.exec).toEqual({
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: join(folder, 'login'),
+      args: ['--quiet'],
+      environment: { PATH: '/bin', REGION: 'r' },
+    })
+  })
+
+  test.each([
+    ['no file', {}, {}, /there is no kubeconfig at .*; set KUBECONFIG/],
+    ['text that is not YAML', { config: 'tab\t: {' }, {}, /config is not YAML; check the file/],
+    ['no current context', { config: {} }, {}, /has no current context; name one with --context/],
+    ['an unknown context', { config: aConfig({}) }, { context: 'z' }, /no context called z; use one of: x/],
+    ['half a key pair', { config: aConfig({ 'client-key-data': 'a' }) }, {}, /but not both/],
+    ['a missing file', { config: aConfig({ 'client-key': 'gone.pem' }) }, {}, /gone.pem as client-key/],
+  ])('says what is wrong and what to do about %s', (_, files, options, message) => {
+    const path = join(aFolder(files), 'config')
+
+    expect(() => load({ path, ...options })).toThrow(message)
+    expect(() => load({ path, ...options })).toThrow(UserError)
+  })
+})
+
+describe('inClusterConfig', () => {
+  test('reads the mounted service account', () => {
+    const folder = aFolder({ 'ca.crt': 'the ca', namespace: 'kube-system', token: 't' })
+    const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' }
+
+    expect(inClusterConfig({ environment, folder })).toEqual({
+      server: 'https://[fd00::1]:443',
+      certificateAuthority: 'the ca',
+      namespace: 'kube-system',
+      credentials: { tokenFile: join(folder, 'token') },
+    })
+  })
+
+  test('says that this is not a pod', () => {
+    expect(() => inClusterConfig({ environment: {} })).toThrow('this is not the inside of a pod')
+  })
+})
+
+function load(
+  options: { path?: string; context?: string },
+  environment: Readonly<Record<string, string>> = {},
+) {
+  return loadKubeconfig({ ...options, environment, parseYaml: (text): unknown => JSON.parse(text) })
+}
+
+function aConfig(user: Record<string, unknown>) {
+  return {
+    'current-context': 'x',
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    clusters: [{ name: 'c', cluster: { server: 'https://c.test' } }],
+    users: [{ name: 'u', user }],
+  }
+}
+
+function aFolder(files: Readonly<Record<string, unknown>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kubeconfig-'))
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(join(folder, name, '..'), { recursive: true })
+    writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
+  }
+  return folder
+}

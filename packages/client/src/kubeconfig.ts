@@ -1,0 +1,283 @@
+import { readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { messageOf, UserError } from '@outrigger/foundation'
+import type { ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+import { isRecord } from './status-body.ts'
+
+export interface KubeconfigOptions {
+  /** A file to read instead of those that `environment` names. */
+  readonly path?: string
+  /** Defaults to the file's current context. */
+  readonly context?: string
+  /** `KUBECONFIG` and `HOME` are read from it; credential plugins inherit it. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Reads YAML text into plain values; throws when it is not YAML. */
+  readonly parseYaml: (text: string) => unknown
+}
+
+/** A named entry of a kubeconfig and the folder its relative paths start from. */
+interface Entry {
+  readonly name: string
+  readonly folder: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+interface Merged {
+  readonly clusters: Map<string, Entry>
+  readonly users: Map<string, Entry>
+  readonly contexts: Map<string, Entry>
+  currentContext: string | undefined
+}
+
+/**
+ * The connection a kubeconfig describes, by the rules of kubectl: of several files (`KUBECONFIG`, a
+ * list) the first that names an entry defines it, and relative paths start at the file they stand in.
+ *
+ * @throws UserError that says which file, context or field is at fault and what to do about it.
+ */
+export function loadKubeconfig(options: KubeconfigOptions): ConnectionConfig {
+  const paths = kubeconfigPaths(options)
+  const merged = mergeFiles(paths, options)
+  const contextName = options.context ?? merged.currentContext
+  if (contextName === undefined)
+    throw new UserError(`${paths.join(', ')} has no current context`, 'name one with --context')
+  const context = find(merged.contexts, 'context', contextName)
+  const clusterName = textField(context, 'cluster')
+  if (clusterName === undefined)
+    throw new UserError(`context ${contextName} names no cluster`, 'add a cluster to it')
+  const cluster = find(merged.clusters, 'cluster', clusterName)
+  const userName = textField(context, 'user')
+  const user = userName === undefined ? undefined : find(merged.users, 'user', userName)
+  const namespace = textField(context, 'namespace')
+  return {
+    ...connectionOf(cluster),
+    ...(namespace !== undefined && { namespace }),
+    ...(user && { credentials: credentialsOf(user, cluster, options.environment) }),
+  }
+}
+
+/** The files a kubeconfig is read from, in order. */
+export function kubeconfigPaths(options: Pick<KubeconfigOptions, 'path' | 'environment'>): readonly string[] {
+  if (options.path !== undefined) return [options.path]
+  const listed = (options.environment['KUBECONFIG'] ?? '').split(':').filter((path) => path !== '')
+  if (listed.length > 0) return listed
+  const home = options.environment['HOME']
+  if (!home)
+    throw new UserError('no kubeconfig was named and HOME is not set', 'set KUBECONFIG or use --kubeconfig')
+  return [join(home, '.kube', 'config')]
+}
+
+function mergeFiles(paths: readonly string[], options: KubeconfigOptions): Merged {
+  const merged: Merged = {
+    clusters: new Map(),
+    users: new Map(),
+    contexts: new Map(),
+    currentContext: undefined,
+  }
+  let found = 0
+  for (const path of paths) {
+    const text = readIfExists(path)
+    if (text === undefined) continue
+    found++
+    mergeFile(merged, path, parseFile(path, text, options.parseYaml))
+  }
+  if (found === 0)
+    throw new UserError(
+      `there is no kubeconfig at ${paths.join(', ')}`,
+      'set KUBECONFIG, use --kubeconfig, or start a cluster with `outrigger up`',
+    )
+  return merged
+}
+
+function readIfExists(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new UserError(`cannot read ${path}: ${messageOf(error)}`, 'check its permissions', { cause: error })
+  }
+}
+
+function parseFile(
+  path: string,
+  text: string,
+  parseYaml: (text: string) => unknown,
+): Record<string, unknown> {
+  let parsed: unknown
+  try {
+    parsed = parseYaml(text)
+  } catch (error) {
+    // A parser's message may quote the line, and with it a secret.
+    throw new UserError(`${path} is not YAML`, 'check the file', { cause: error })
+  }
+  // kubectl takes an empty file for an empty configuration.
+  if (parsed === null || parsed === undefined) return {}
+  if (!isRecord(parsed)) throw new UserError(`${path} is not a kubeconfig`, 'check the file')
+  return parsed
+}
+
+function mergeFile(merged: Merged, path: string, file: Record<string, unknown>): void {
+  const folder = dirname(resolve(path))
+  for (const [list, field] of [
+    ['clusters', 'cluster'],
+    ['users', 'user'],
+    ['contexts', 'context'],
+  ] as const) {
+    const entries = file[list] ?? []
+    if (!Array.isArray(entries)) throw new UserError(`${path}: ${list} is not a list`, 'check the file')
+    for (const entry of entries as readonly unknown[]) {
+      if (!isRecord(entry) || typeof entry['name'] !== 'string') continue
+      const value = entry[field]
+      if (merged[list].has(entry['name'])) continue
+      merged[list].set(entry['name'], { name: entry['name'], folder, value: isRecord(value) ? value : {} })
+    }
+  }
+  const current = file['current-context']
+  if (typeof current === 'string' && current !== '') merged.currentContext ??= current
+}
+
+function find(entries: ReadonlyMap<string, Entry>, what: string, name: string): Entry {
+  const entry = entries.get(name)
+  if (entry !== undefined) return entry
+  const known = [...entries.keys()].sort().join(', ')
+  throw new UserError(
+    `the kubeconfig has no ${what} called ${name}`,
+    known === '' ? `add the ${what}` : `use one of: ${known}`,
+  )
+}
+
+function connectionOf(cluster: Entry): ConnectionConfig {
+  const server = textField(cluster, 'server')
+  if (server === undefined || !/^https?:\/\//.test(server) || !URL.canParse(server))
+    throw new UserError(
+      `cluster ${cluster.name} has no usable server address`,
+      'give it as https://host:port',
+    )
+  if (textField(cluster, 'proxy-url') !== undefined)
+    throw new UserError(
+      `cluster ${cluster.name} asks for a proxy, which is not supported`,
+      'connect directly',
+    )
+  const authority = dataOrFile(cluster, 'certificate-authority')
+  const serverName = textField(cluster, 'tls-server-name')
+  return {
+    server,
+    ...(authority !== undefined && { certificateAuthority: authority }),
+    ...(serverName !== undefined && { serverName }),
+    ...(cluster.value['insecure-skip-tls-verify'] === true && { acceptsAnyServer: true }),
+  }
+}
+
+function credentialsOf(
+  user: Entry,
+  cluster: Entry,
+  environment: Readonly<Record<string, string | undefined>>,
+): Credentials {
+  const certificate = dataOrFile(user, 'client-certificate')
+  const key = dataOrFile(user, 'client-key')
+  if ((certificate === undefined) !== (key === undefined))
+    throw new UserError(
+      `user ${user.name} has a client certificate or a key, but not both`,
+      'add what is missing',
+    )
+  const tokenFile = textField(user, 'tokenFile')
+  const token = textField(user, 'token')
+  const username = textField(user, 'username')
+  const impersonated = textField(user, 'as')
+  const groups = user.value['as-groups']
+  const exec = user.value['exec']
+  return {
+    ...(certificate !== undefined && key !== undefined && { clientCertificate: { certificate, key } }),
+    ...(tokenFile !== undefined && { tokenFile: pathFrom(user.folder, tokenFile) }),
+    ...(token !== undefined && { token }),
+    ...(username !== undefined && { basic: { username, password: textField(user, 'password') ?? '' } }),
+    ...(isRecord(exec) && { exec: execOf(user, exec, cluster, environment) }),
+    ...(impersonated !== undefined && {
+      impersonate: {
+        user: impersonated,
+        ...(Array.isArray(groups) && { groups: groups.filter((group) => typeof group === 'string') }),
+      },
+    }),
+  }
+}
+
+function execOf(
+  user: Entry,
+  exec: Record<string, unknown>,
+  cluster: Entry,
+  environment: Readonly<Record<string, string | undefined>>,
+): ExecPlugin {
+  const entry = { ...user, value: exec }
+  const apiVersion = textField(entry, 'apiVersion') ?? ''
+  if (!/^client\.authentication\.k8s\.io\/v1(beta1)?$/.test(apiVersion))
+    throw new UserError(
+      `user ${user.name} has a credential plugin of version ${JSON.stringify(apiVersion)}`,
+      'use client.authentication.k8s.io/v1',
+    )
+  const command = textField(entry, 'command')
+  if (command === undefined)
+    throw new UserError(`user ${user.name} has a credential plugin without a command`, 'add the command')
+  const args = Array.isArray(exec['args']) ? exec['args'].filter((one) => typeof one === 'string') : []
+  const installHint = textField(entry, 'installHint')
+  return {
+    apiVersion,
+    // Only what looks like a path is one: a bare name is searched for in PATH.
+    command: command.includes('/') ? pathFrom(user.folder, command) : command,
+    args,
+    environment: { ...definedIn(environment), ...extraEnvironment(exec['env']) },
+    ...(installHint !== undefined && { installHint }),
+    ...(exec['provideClusterInfo'] === true && { cluster: clusterInfo(cluster) }),
+  }
+}
+
+function clusterInfo(cluster: Entry): Record<string, unknown> {
+  const authority = dataOrFile(cluster, 'certificate-authority')
+  return {
+    server: textField(cluster, 'server'),
+    'tls-server-name': textField(cluster, 'tls-server-name'),
+    'insecure-skip-tls-verify': cluster.value['insecure-skip-tls-verify'] === true || undefined,
+    ...(authority !== undefined && {
+      'certificate-authority-data': Buffer.from(authority).toString('base64'),
+    }),
+  }
+}
+
+function extraEnvironment(env: unknown): Record<string, string> {
+  const extra: Record<string, string> = {}
+  for (const one of Array.isArray(env) ? (env as readonly unknown[]) : [])
+    if (isRecord(one) && typeof one['name'] === 'string' && typeof one['value'] === 'string')
+      extra[one['name']] = one['value']
+  return extra
+}
+
+function definedIn(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const defined: Record<string, string> = {}
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) defined[name] = value
+  return defined
+}
+
+/** A text that is there and not empty, which kubectl takes for the same. */
+function textField(entry: Pick<Entry, 'value'>, field: string): string | undefined {
+  const value = entry.value[field]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** `<field>-data` in base64, which wins, or the content of the file that `<field>` names. */
+function dataOrFile(entry: Entry, field: string): string | undefined {
+  const data = textField(entry, `${field}-data`)
+  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
+  const path = textField(entry, field)
+  if (path === undefined) return undefined
+  const absolute = pathFrom(entry.folder, path)
+  const text = readIfExists(absolute)
+  if (text === undefined)
+    throw new UserError(
+      `${entry.name} names ${absolute} as ${field}, which does not exist`,
+      'restore the file',
+    )
+  return text
+}
+
+function pathFrom(folder: string, path: string): string {
+  return isAbsolute(path) ? path : join(folder, path)
+}
