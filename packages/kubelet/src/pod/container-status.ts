@@ -80,7 +80,7 @@ function seenStatus(
   input: StatusInput,
 ): ContainerStatus {
   const older = runs[runs.indexOf(run) + 1]
-  const olderState = older === undefined ? undefined : endedState(life, older, input, false)
+  const olderState = older === undefined ? undefined : endedState(life, older, before, input, false)
   const waiting = input.isEnded ? undefined : input.waiting.get(life.name)
   const isSet = run.state === 'exited' && waiting !== undefined
   const id = containerId(run, input)
@@ -97,12 +97,12 @@ function seenStatus(
     const state: ApiState = {
       waiting: { reason: waiting.reason, ...(waiting.message && { message: waiting.message }) },
     }
-    return { ...base, ready: false, state, lastState: endedState(life, run, input, false) }
+    return { ...base, ready: false, state, lastState: endedState(life, run, before, input, false) }
   }
   const lastState = olderState ?? (older === undefined ? keptLastState(before, id) : {})
   if (run.state === 'exited') {
     const isFinal = input.isEnded || !input.restarts(life, run)
-    return { ...base, state: endedState(life, run, input, isFinal), lastState }
+    return { ...base, state: endedState(life, run, before, input, isFinal), lastState }
   }
   if (run.state === 'created') return { ...base, ready: false, state: waitingState(life, input), lastState }
   return { ...base, state: { running: { startedAt: formatTime(run.startedAt) } }, lastState }
@@ -118,11 +118,13 @@ function keptLastState(before: ContainerStatus | undefined, id: string): ApiStat
 function endedState(
   life: ContainerLife,
   run: ContainerState,
+  before: ContainerStatus | undefined,
   input: StatusInput,
   isFinal: boolean,
 ): ApiState {
   if (run.state !== 'exited') return {}
-  const message = input.terminationMessages.get(run.id) ?? run.message
+  const message =
+    input.terminationMessages.get(run.id) ?? (run.message || recordedMessage(run, before, input))
   const reason = run.reason !== '' ? run.reason : run.exitCode === 0 ? 'Completed' : 'Error'
   const times = {
     startedAt: run.startedAt === 0 ? epoch : formatTime(run.startedAt),
@@ -134,6 +136,18 @@ function endedState(
     return { terminated: { exitCode: 0, reason: 'Completed', message: forced, ...times } }
   }
   return { terminated: { exitCode: run.exitCode, reason, ...(message && { message }), ...times } }
+}
+
+/** After a restart of the kubelet the file with the message may be gone; the status still has it. */
+function recordedMessage(
+  run: ContainerState,
+  before: ContainerStatus | undefined,
+  input: StatusInput,
+): string {
+  const recorded = [before?.state?.terminated, before?.lastState?.terminated].find(
+    (ended) => ended?.containerID === containerId(run, input),
+  )
+  return recorded?.message?.startsWith('Force this container') === true ? '' : (recorded?.message ?? '')
 }
 
 const epoch = '1970-01-01T00:00:00Z'

@@ -35,13 +35,16 @@ export function podConditions(
     PodScheduled: { status: 'True' },
   }
   const own = ownTypes.map((type) => stamped(type, drafts[type], previous, input))
-  const isOwn = (type: string) =>
-    (ownTypes as readonly string[]).includes(type) || type === sidecarConditionType
   return [
-    ...previous.filter((condition) => !isOwn(condition.type)),
+    ...previous.filter((condition) => !isOwnCondition(condition.type)),
     ...sidecarCondition(input, previous),
     ...own,
   ]
+}
+
+/** Whether this kubelet writes conditions of this type. */
+export function isOwnCondition(type: string): boolean {
+  return (ownTypes as readonly string[]).includes(type) || type === sidecarConditionType
 }
 
 /** Only pods that have waited carry the condition: the others need no line for it. */

@@ -1,0 +1,61 @@
+import type { NodeAddress, Quantity, Taint } from '@outrigger/kube'
+
+/** What a node says of itself. */
+export interface NodeOptions {
+  readonly name: string
+  /** A virtual node runs no DaemonSets, refuses what needs a machine, and starts a pod only once its sidecars are decided. */
+  readonly isVirtual: boolean
+  readonly capacity: Readonly<Record<string, Quantity>>
+  /** Defaults to `capacity`. */
+  readonly allocatable?: Readonly<Record<string, Quantity>>
+  /** Added to those that every node of its sort has; these win. */
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  /** Defaults to the provider taint on a virtual node and to none on another. */
+  readonly taints?: readonly Taint[]
+  readonly addresses: readonly NodeAddress[]
+  /** Defaults to `v1.36.2-outrigger`. */
+  readonly kubeletVersion?: string
+  readonly architecture?: string
+  readonly operatingSystem?: string
+  readonly osImage?: string
+  readonly kernelVersion?: string
+  readonly machineId?: string
+  readonly bootId?: string
+  /** Taken for a pod's environment and hosts file. Defaults to `cluster.local` and no servers. */
+  readonly dns?: { readonly servers: readonly string[]; readonly domain: string }
+}
+
+/** A capacity that a virtual node offers where nobody says otherwise: the back end refuses what it cannot place. */
+export const virtualCapacity: Readonly<Record<string, Quantity>> = {
+  cpu: '10000',
+  memory: '64Ti',
+  'ephemeral-storage': '100Ti',
+  pods: '5000',
+}
+
+/** The taint that keeps ordinary pods off a virtual node. */
+export const providerTaint: Taint = {
+  key: 'virtual-kubelet.io/provider',
+  value: 'alibabacloud',
+  effect: 'NoSchedule',
+}
+
+/** The labels a node of this sort carries. */
+export function nodeLabels(options: NodeOptions): Record<string, string> {
+  const architecture = options.architecture ?? 'amd64'
+  const system = options.operatingSystem ?? 'linux'
+  return {
+    'beta.kubernetes.io/arch': architecture,
+    'beta.kubernetes.io/os': system,
+    'kubernetes.io/arch': architecture,
+    'kubernetes.io/hostname': options.name,
+    'kubernetes.io/os': system,
+    ...(options.isVirtual && { type: 'virtual-kubelet', 'kubernetes.io/role': 'agent' }),
+    ...options.labels,
+  }
+}
+
+export function nodeTaints(options: NodeOptions): readonly Taint[] {
+  return options.taints ?? (options.isVirtual ? [providerTaint] : [])
+}

@@ -1,0 +1,181 @@
+import { type Client, isAlreadyExists, isNotFound } from '@outrigger/client'
+import {
+  type Clock,
+  formatMicroTime,
+  type Logger,
+  messageOf,
+  type Random,
+  type Runnable,
+} from '@outrigger/foundation'
+import { type Lease, type Node, type NodeStatus, resources } from '@outrigger/kube'
+import type { PodRuntime } from '../runtime.ts'
+import { type NodeOptions, nodeLabels, nodeTaints } from './node-options.ts'
+import { nodeStatus } from './node-status.ts'
+
+export interface NodeRegistrationOptions {
+  readonly client: Client
+  readonly runtime: PodRuntime
+  readonly node: NodeOptions
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** The port of the kubelet's server, once it listens. */
+  readonly port: () => number
+  /** Told whenever the Node object was read or written, so that its events can name it. */
+  readonly onNode: (node: Node) => void
+  readonly onVersion: (version: string) => void
+  /** Milliseconds between lease renewals. Defaults to 10,000. */
+  readonly leasePeriod?: number
+  /** Milliseconds between looks at the node's own health. Defaults to 10,000. */
+  readonly statusPeriod?: number
+  /** Milliseconds after which a status is written although nothing changed. Defaults to 300,000. */
+  readonly reportPeriod?: number
+}
+
+const leaseNamespace = 'kube-node-lease'
+const leaseSeconds = 40
+
+/** Keeps the Node object and its Lease as the control plane expects them of a kubelet. */
+export class NodeRegistration implements Runnable {
+  readonly name = 'node registration'
+  readonly #options: NodeRegistrationOptions
+  #status: NodeStatus | undefined
+  #reportedAt = 0
+  #known = ''
+
+  constructor(options: NodeRegistrationOptions) {
+    this.#options = options
+  }
+
+  /** Registers the node and writes its first status. @throws ApiError, ConnectionError */
+  async register(signal: AbortSignal): Promise<void> {
+    const node = await this.#ensureNode(signal)
+    this.#status = node.status
+    this.#options.onNode(node)
+    await this.#report(signal, true)
+    await this.#renewLease(signal)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#repeat('lease', this.#options.leasePeriod ?? 10_000, () => this.#renewLease(signal), signal),
+      this.#repeat('status', this.#options.statusPeriod ?? 10_000, () => this.#report(signal, false), signal),
+    ])
+  }
+
+  async #repeat(what: string, period: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, random, logger } = this.#options
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(period * (1 + 0.04 * random.next()), signal)
+        await work()
+      } catch (error) {
+        if (signal.aborted) return
+        logger.warn('node could not be reported', { what, error: messageOf(error) })
+      }
+    }
+  }
+
+  async #ensureNode(signal: AbortSignal): Promise<Node> {
+    const { client, node } = this.#options
+    const labels = nodeLabels(node)
+    const taints = nodeTaints(node)
+    const key = { namespace: '', name: node.name }
+    const existing = await client.get<Node>(resources.nodes, key, { signal }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined
+      throw error
+    })
+    if (existing === undefined) {
+      try {
+        return await client.create<Node>(
+          resources.nodes,
+          {
+            apiVersion: 'v1',
+            kind: 'Node',
+            metadata: {
+              name: node.name,
+              labels,
+              ...(node.annotations && { annotations: { ...node.annotations } }),
+            },
+            spec: taints.length > 0 ? { taints: [...taints] } : {},
+          },
+          { signal },
+        )
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error
+      }
+    }
+    // A node that was here before keeps what others have put on it; what is ours is set right.
+    const body = { metadata: { labels }, ...(taints.length > 0 && { spec: { taints: [...taints] } }) }
+    return client.patch<Node>(resources.nodes, key, { type: 'strategic', body }, { signal })
+  }
+
+  async #report(signal: AbortSignal, isFirst: boolean): Promise<void> {
+    const { client, runtime, node, clock, port, reportPeriod = 300_000 } = this.#options
+    const health = await runtime
+      .health(signal)
+      .catch((error: unknown) => ({ isReady: false, message: `runtime is down: ${messageOf(error)}` }))
+    const runtimeVersion = await runtime.version(signal).catch(() => '')
+    this.#options.onVersion(runtimeVersion)
+    const images = (await runtime.listImages(signal).catch(() => []))
+      .slice(0, 50)
+      .map((image) => ({ names: [...image.digests, ...image.tags], sizeBytes: image.size }))
+    const status = nodeStatus({
+      options: node,
+      previous: this.#status,
+      health,
+      runtimeVersion,
+      port: port(),
+      images,
+      now: clock.now(),
+    })
+    const known = JSON.stringify({
+      ...status,
+      conditions: status.conditions?.map(({ lastHeartbeatTime: _, ...rest }) => rest),
+    })
+    const isDue = clock.now() - this.#reportedAt >= reportPeriod
+    if (!isFirst && !isDue && known === this.#known) return
+    const key = { namespace: '', name: node.name }
+    try {
+      const written = await client.patch<Node>(
+        resources.nodes,
+        key,
+        { type: 'strategic', body: { status } },
+        { subresource: 'status', signal },
+      )
+      this.#options.onNode(written)
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      // Somebody deleted the node while we live: it comes back.
+      this.#options.onNode(await this.#ensureNode(signal))
+    }
+    this.#status = status
+    this.#known = known
+    this.#reportedAt = clock.now()
+  }
+
+  async #renewLease(signal: AbortSignal): Promise<void> {
+    const { client, clock, node } = this.#options
+    const key = { namespace: leaseNamespace, name: node.name }
+    const spec = {
+      holderIdentity: node.name,
+      leaseDurationSeconds: leaseSeconds,
+      renewTime: formatMicroTime(clock.now()),
+    }
+    try {
+      await client.patch<Lease>(resources.leases, key, { type: 'merge', body: { spec } }, { signal })
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      const draft = {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { name: node.name, namespace: leaseNamespace },
+        spec,
+      }
+      await client.create<Lease>(resources.leases, draft, { signal }).catch((conflict: unknown) => {
+        // The namespace appears a moment after the API server; the next renewal makes the lease.
+        if (!isAlreadyExists(conflict) && !isNotFound(conflict)) throw conflict
+      })
+    }
+  }
+}

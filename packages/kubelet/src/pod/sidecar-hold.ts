@@ -1,0 +1,16 @@
+import type { Pod } from '@outrigger/kube'
+import type { WaitingReason } from './pod-status.ts'
+
+/** Set by the control plane once it is decided which sidecars a pod on a virtual node gets. */
+export const virtualNodeLabel = 'serverless.alibabacloud.com/virtual-node'
+
+export const sidecarHoldEvent = 'WaitingForSidecarInjection'
+
+/** Why a pod may not start on a virtual node yet; undefined once it may. */
+export function sidecarHold(pod: Pod): WaitingReason | undefined {
+  if (pod.metadata.labels?.[virtualNodeLabel] === 'true') return undefined
+  return {
+    reason: sidecarHoldEvent,
+    message: `the virtual node starts this pod once its sidecars are decided and the label ${virtualNodeLabel}="true" is set on it; the label is set by the pod webhook and by the binding webhook of Outrigger's manager`,
+  }
+}
