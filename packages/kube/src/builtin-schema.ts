@@ -1,6 +1,7 @@
 import columnsDocument from '../data/kubernetes-1.36-columns.json' with { type: 'json' }
 import definitionsDocument from '../data/kubernetes-1.36-definitions.json' with { type: 'json' }
 import discoveryDocument from '../data/kubernetes-1.36-discovery.json' with { type: 'json' }
+import { inherentFields } from './inherent-fields.ts'
 import type { Schema } from './schema.ts'
 
 /** One definition of the OpenAPI v2 document of Kubernetes 1.36, without prose. */
@@ -171,7 +172,6 @@ function nodeOfDefinition(name: string, raw: RawDefinition): Schema {
   const format = timeFormats[name]
   if (format !== undefined) return { type: 'string', format, definition: name }
   let properties: Readonly<Record<string, Schema>> | undefined
-  const own = raw.properties
   const { type, mapType, preservesUnknown } = nodeOf(raw)
   return {
     type,
@@ -180,25 +180,35 @@ function nodeOfDefinition(name: string, raw: RawDefinition): Schema {
     ...(raw.required === undefined ? {} : { required: raw.required }),
     definition: name,
     get properties() {
-      properties ??= own === undefined ? {} : propertiesOf(name, own)
+      properties ??= propertiesOf(name, raw)
       return properties
     },
   }
 }
 
-function propertiesOf(
-  name: string,
-  own: Readonly<Record<string, RawDefinition>>,
-): Readonly<Record<string, Schema>> {
+function propertiesOf(name: string, definition: RawDefinition): Readonly<Record<string, Schema>> {
   // Without a prototype, so that a field called "constructor" is not found.
   const nodes: Record<string, Schema> = Object.create(null)
   const defaults = keyDefaults[name]
-  for (const [property, raw] of Object.entries(own)) {
+  const inherent = inherentFields[name.slice(name.lastIndexOf('.api.') + 5)] ?? []
+  const isKind = definition['x-kubernetes-group-version-kind'] !== undefined
+  for (const [property, raw] of Object.entries(definition.properties ?? {})) {
+    const marks: { default?: unknown; isInherent?: boolean } = {}
+    if (defaults !== undefined && property in defaults) marks.default = defaults[property]
+    if (
+      definition.required?.includes(property) ||
+      inherent.includes(property) ||
+      (isKind && rootStructs.has(property) && raw.$ref !== undefined)
+    )
+      marks.isInherent = true
     const node = nodeOf(raw)
-    nodes[property] = defaults?.[property] === undefined ? node : { ...node, default: defaults[property] }
+    nodes[property] = Object.keys(marks).length === 0 ? node : withMarks(node, marks)
   }
   return nodes
 }
+
+/** Fields that every kind keeps as a value. */
+const rootStructs: ReadonlySet<string> = new Set(['metadata', 'spec', 'status'])
 
 function nodeOf(raw: RawDefinition): Schema {
   const marks = marksOf(raw)

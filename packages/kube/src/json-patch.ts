@@ -91,34 +91,39 @@ function applyOperation(
   const path = parsePointer(operation.path)
   switch (operation.op) {
     case 'add':
-      return add(holder, path, deepCopy(operation.value), operation.path)
+      add(holder, path, deepCopy(operation.value), operation.path)
+      break
     case 'remove':
-      return remove(holder, path, operation.path)
+      remove(holder, path, operation.path)
+      break
     case 'replace':
-      return replace(holder, path, deepCopy(operation.value), operation.path)
-    case 'test': {
-      const found = read(holder, path)
-      if (!deepEqual(found === undefined ? null : found, operation.value))
+      replace(holder, path, deepCopy(operation.value), operation.path)
+      break
+    case 'test':
+      if (!deepEqual(read(holder, path) ?? null, operation.value))
         throw unprocessable(`testing value ${operation.path} failed`)
-      return undefined
-    }
-    case 'move': {
-      const source = parsePointer(operation.from)
-      if (operation.path.startsWith(`${operation.from}/`))
-        throw unprocessable(`cannot move ${operation.from} into itself`)
-      const value = read(holder, source)
-      if (value === undefined) throw missing('move', operation.from)
-      remove(holder, source, operation.from)
-      return add(holder, path, value, operation.path)
-    }
+      break
+    case 'move':
+      move(holder, operation.from, operation.path)
+      break
     case 'copy': {
       const value = read(holder, parsePointer(operation.from))
       if (value === undefined) throw missing('copy', operation.from)
       budget.left -= countValues(value)
       if (budget.left < 0) throw new PatchError('too-large', 'the copies of the patch are too large')
-      return add(holder, path, deepCopy(value), operation.path)
+      add(holder, path, deepCopy(value), operation.path)
     }
   }
+}
+
+function move(holder: { root: unknown }, from: string, to: string): void {
+  if (to.startsWith(`${from}/`)) throw unprocessable(`cannot move ${from} into itself`)
+  const source = parsePointer(from)
+  const value = read(holder, source)
+  if (value === undefined) throw missing('move', from)
+  if (from === to) return
+  remove(holder, source, from)
+  add(holder, parsePointer(to), value, to)
 }
 
 /** The parts of an RFC 6901 pointer. */
@@ -224,9 +229,9 @@ function unprocessable(message: string): PatchError {
 
 function diff(from: unknown, to: unknown, path: string, operations: JsonPatchOperation[]): void {
   if (from === to) return
-  if (Array.isArray(from) && Array.isArray(to)) return diffLists(from, to, path, operations)
-  if (isRecord(from) && isRecord(to)) return diffFields(from, to, path, operations)
-  if (!deepEqual(from, to)) operations.push({ op: 'replace', path, value: to })
+  if (Array.isArray(from) && Array.isArray(to)) diffLists(from, to, path, operations)
+  else if (isRecord(from) && isRecord(to)) diffFields(from, to, path, operations)
+  else if (!deepEqual(from, to)) operations.push({ op: 'replace', path, value: to })
 }
 
 function diffFields(

@@ -29,6 +29,11 @@ export interface Schema {
   readonly listMapKeys?: readonly string[]
   /** Structured merge: whether an object is owned as one. Defaults to granular. */
   readonly mapType?: 'atomic' | 'granular'
+  /**
+   * Structured merge: Go keeps the field as a value, not a pointer, so it is there, empty, even when nobody
+   * wrote it, and nobody owns it for having brought it in (`spec`, `spec.template`, `spec.containers`).
+   */
+  readonly isInherent?: boolean
   /** Strategic merge: `merge`, `replace`, `retainKeys`. */
   readonly patchStrategy?: readonly string[]
   readonly patchMergeKey?: string
