@@ -1,0 +1,59 @@
+import { homedir, hostname, userInfo } from 'node:os'
+import { resolve } from 'node:path'
+
+/** What the program knows of where it runs. Read once, here, and handed on. */
+export interface Environment {
+  /** Arguments without `node` and the script. */
+  readonly arguments: readonly string[]
+  readonly variables: Readonly<Record<string, string | undefined>>
+  readonly homeDirectory: string
+  readonly workingDirectory: string
+  readonly hostName: string
+  readonly platform: string
+  readonly isRoot: boolean
+  readonly processId: number
+  /** Whether a person is looking at standard output. */
+  readonly isTerminal: boolean
+  writeOut(text: string): void
+  writeError(text: string): void
+  setExitCode(code: number): void
+}
+
+export function readEnvironment(): Environment {
+  return {
+    arguments: process.argv.slice(2),
+    variables: process.env,
+    homeDirectory: homedir(),
+    workingDirectory: process.cwd(),
+    hostName: hostname(),
+    platform: process.platform,
+    isRoot: userInfo().uid === 0,
+    processId: process.pid,
+    isTerminal: process.stdout.isTTY === true,
+    writeOut: (text) => void process.stdout.write(text),
+    writeError: (text) => void process.stderr.write(text),
+    setExitCode: (code) => {
+      process.exitCode = code
+    },
+  }
+}
+
+/** An absolute path, from where the program was started. */
+export function absolutePath(environment: Environment, path: string): string {
+  return resolve(environment.workingDirectory, path)
+}
+
+/**
+ * A signal that aborts on SIGINT or SIGTERM. A second one ends the process at once, so that nobody is
+ * held by a shutdown that hangs.
+ */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController()
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort(new Error('asked to stop'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return controller.signal
+}
