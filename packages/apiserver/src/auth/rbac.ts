@@ -1,12 +1,5 @@
-import type {
-  ClusterRole,
-  ClusterRoleBinding,
-  LabelSelector,
-  PolicyRule,
-  Role,
-  RoleBinding,
-  Subject,
-} from '@outrigger/kube'
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from '@outrigger/kube'
+import { compileLabelSelector } from '../admission/webhook/label-selector.ts'
 import type { Objects } from '../registry/objects.ts'
 import type { AuthorizationAnswer, AuthorizationQuestion, Authorizer, UserInfo } from './identity.ts'
 import { ruleAllows } from './rbac-rules.ts'
@@ -222,27 +215,13 @@ function effectiveRules(
   const selectors = role.aggregationRule?.clusterRoleSelectors
   if (selectors === undefined || selectors === null) return role.rules ?? []
   const seen = new Set(visited).add(role.metadata.name)
+  const tests = selectors.map(compileLabelSelector)
   const chosen: ClusterRole[] = []
   for (const candidate of objects.list<ClusterRole>(stored.clusterRoles)) {
     if (seen.has(candidate.metadata.name)) continue
-    if (selectors.some((selector) => selects(selector, candidate.metadata.labels ?? {})))
-      chosen.push(candidate)
+    if (tests.some((test) => test === undefined || test(candidate.metadata.labels))) chosen.push(candidate)
   }
   return chosen
     .sort((left, right) => (left.metadata.name < right.metadata.name ? -1 : 1))
     .flatMap((candidate) => effectiveRules(candidate, objects, seen))
-}
-
-function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {}))
-    if (labels[key] !== value) return false
-  for (const { key, operator, values } of selector.matchExpressions ?? []) {
-    const value = labels[key]
-    const isIn = value !== undefined && (values ?? []).includes(value)
-    if (operator === 'In' && !isIn) return false
-    if (operator === 'NotIn' && isIn) return false
-    if (operator === 'Exists' && value === undefined) return false
-    if (operator === 'DoesNotExist' && value !== undefined) return false
-  }
-  return true
 }
