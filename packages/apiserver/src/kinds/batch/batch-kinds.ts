@@ -1,0 +1,4 @@
+import type { KindBuilders } from '../kind-definition.ts'
+
+/** Kinds. */
+export const batchKinds: KindBuilders = {}
