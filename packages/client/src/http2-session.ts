@@ -70,7 +70,7 @@ export class Http2Session {
   /** Ends at once; requests under way fail. */
   destroy(error: Error): void {
     this.#failure ??= error
-    this.#session.destroy()
+    this.#session.destroy(error)
   }
 
   /** Sends a request. @throws ConnectionError or the signal's reason. */
