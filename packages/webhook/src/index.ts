@@ -1,1 +1,30 @@
-export {}
+// Answering
+export {
+  type AdmissionAnswer,
+  type AdmissionCause,
+  type AdmissionHandler,
+  type AdmissionRequest,
+  allow,
+  refuse,
+} from './admission.ts'
+export { parseAdmissionReview, renderAdmissionReview, reviewAdmission } from './admission-review.ts'
+export { BadReview } from './bad-review.ts'
+// Certificates
+export { type CertificateSource, fixedCertificate } from './certificate-source.ts'
+export { type Converter, reviewConversion } from './conversion-review.ts'
+// Registering
+export { answers, type Endpoint } from './probe-endpoint.ts'
+export {
+  type CertificateStore,
+  createSharedCertificates,
+  type SharedCertificatesOptions,
+  type StoredCertificates,
+} from './shared-certificates.ts'
+export {
+  type ConfigurationNames,
+  clientConfig,
+  type WebhookDeclaration,
+  type WebhookTarget,
+  webhookConfigurations,
+} from './webhook-configurations.ts'
+export { createWebhookServer, type WebhookServer, type WebhookServerOptions } from './webhook-server.ts'
