@@ -19,7 +19,10 @@ export function podCgroupParent(
   return `${parts.map((part) => part.replaceAll('-', '_')).join('-')}.slice`
 }
 
+/** The folder of all nodes below each cgroup mount. */
+export const cgroupTree = 'outrigger'
+
 /** The folder of a node's pods below each cgroup mount (cgroupfs driver), without a leading slash. */
 export function nodeCgroup(nodeName: string): string {
-  return `outrigger/${nodeName}`
+  return `${cgroupTree}/${nodeName}`
 }

@@ -176,6 +176,7 @@ class CriPodRuntime implements CriRuntime {
     this.#facts.delete(id)
     if (podUid !== undefined) await this.#cgroups.removePod(podUid)
     this.#changes.report(podUid)
+    this.#inventory.forget(id)
   }
 
   async createContainer(sandboxId: string, spec: ContainerSpec, signal: AbortSignal): Promise<string> {
@@ -242,6 +243,7 @@ class CriPodRuntime implements CriRuntime {
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
     await this.#callFineIfGone('RemoveContainer', { containerId: id }, { signal })
     this.#changes.report(this.#inventory.ownerOf(id))
+    this.#inventory.forget(id)
   }
 
   async updateResources(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { nodeCgroup } from './cgroup-parent.ts'
+import { cgroupTree, nodeCgroup } from './cgroup-parent.ts'
 
 export interface PodCgroupsOptions {
   readonly nodeName: string
@@ -41,25 +41,22 @@ export class PodCgroups {
     }
   }
 
-  /** Removes everything of the node, and the folder it shares with other nodes if it was the last. */
-  async removeAll(): Promise<void> {
-    for (const root of await this.#nodeRoots()) {
-      await removeTree(root)
-      await rmdir(join(root, '..')).catch(() => {})
-    }
-  }
-
-  /** `<mount>/<tree>` with one tree, `<mount>/<controller>/<tree>` with cgroup v1. */
   async #nodeRoots(): Promise<readonly string[]> {
-    if (this.#roots !== undefined) return this.#roots
-    const mount = this.#options.mount ?? '/sys/fs/cgroup'
-    const tree = nodeCgroup(this.#options.nodeName)
-    const isUnified = (await readdir(mount).catch((): string[] => [])).includes('cgroup.controllers')
-    this.#roots = isUnified
-      ? [join(mount, tree)]
-      : (await folders(mount)).map((controller) => join(mount, controller, tree))
+    this.#roots ??= await treeRoots(this.#options.mount, nodeCgroup(this.#options.nodeName))
     return this.#roots
   }
+}
+
+/** Removes every cgroup folder of ours that holds no process, of whichever node. */
+export async function removeEmptyCgroups(mount?: string): Promise<void> {
+  for (const root of await treeRoots(mount, cgroupTree)) await removeTree(root)
+}
+
+/** `<mount>/<tree>` with one tree, `<mount>/<controller>/<tree>` with cgroup v1. */
+async function treeRoots(mount = '/sys/fs/cgroup', tree: string): Promise<readonly string[]> {
+  const isUnified = (await readdir(mount).catch((): string[] => [])).includes('cgroup.controllers')
+  if (isUnified) return [join(mount, tree)]
+  return (await folders(mount)).map((controller) => join(mount, controller, tree))
 }
 
 async function folders(path: string): Promise<string[]> {

@@ -34,6 +34,7 @@ export class PodInventory {
       [nodeLabel]: this.#nodeName,
       ...(podUid !== undefined && { [podUidLabel]: podUid }),
     }
+    const known = [...this.#sandboxes.keys(), ...this.#containers.keys()]
     const [listedContainers, listedSandboxes] = await Promise.all([
       this.#channel.call('ListContainers', { filter: { labelSelector } }, { signal }),
       this.#channel.call('ListPodSandbox', { filter: { labelSelector } }, { signal }),
@@ -45,7 +46,7 @@ export class PodInventory {
       this.#owners.set(container.id ?? '', container.labels?.[podUidLabel] ?? '')
     }
     await this.#refresh(sandboxes, containers, signal)
-    if (podUid === undefined) this.#forgetOthers(sandboxes, containers)
+    if (podUid === undefined) this.#forgetOthers(known, sandboxes, containers)
     return this.#assemble(sandboxes, containers)
   }
 
@@ -93,6 +94,12 @@ export class PodInventory {
     this.#owners.set(id, podUid)
   }
 
+  forget(id: string): void {
+    this.#sandboxes.delete(id)
+    this.#containers.delete(id)
+    this.#owners.delete(id)
+  }
+
   async #refresh(sandboxes: readonly PodSandbox[], containers: readonly Container[], signal: AbortSignal) {
     const work: (() => Promise<unknown>)[] = []
     for (const sandbox of sandboxes) {
@@ -122,20 +129,16 @@ export class PodInventory {
     }
   }
 
-  #forgetOthers(sandboxes: readonly PodSandbox[], containers: readonly Container[]): void {
-    const alive = new Set<string | undefined>([
-      ...sandboxes.map((sandbox) => sandbox.id),
-      ...containers.map((container) => container.id),
-    ])
-    // What was made while the lists were under way is not in them; `#owners` keeps it until the list after
-    // next, as a container only reaches the other maps when its status was asked.
-    for (const map of [this.#sandboxes, this.#containers]) {
-      for (const id of map.keys()) {
-        if (alive.has(id)) continue
-        map.delete(id)
-        this.#owners.delete(id)
-      }
-    }
+  /** `known` was noted before the lists were asked: what was made meanwhile is not in them and stays. */
+  #forgetOthers(
+    known: readonly string[],
+    sandboxes: readonly PodSandbox[],
+    containers: readonly Container[],
+  ): void {
+    const alive = new Set<string | undefined>()
+    for (const sandbox of sandboxes) alive.add(sandbox.id)
+    for (const container of containers) alive.add(container.id)
+    for (const id of known) if (!alive.has(id)) this.forget(id)
   }
 
   #assemble(sandboxes: readonly PodSandbox[], containers: readonly Container[]): SandboxState[] {

@@ -162,15 +162,17 @@ function synStream(id: number, headers: Readonly<Record<string, string>>): Buffe
     uint32(entries.length),
     ...entries.flatMap(([name, value]) => [sized(name.toLowerCase()), sized(value)]),
   ])
-  // The zlib header opens the connection's one compressed stream and must come only once.
+  // The zlib header opens the connection's one compressed stream and must come only once. The empty block
+  // at the end is what a flush looks like: without it the reader waits for more.
   const stored = Buffer.alloc((id === 1 ? 2 : 0) + 5)
   if (id === 1) stored.writeUInt16BE(0x7801, 0)
   stored.writeUInt16LE(block.length, stored.length - 4)
   stored.writeUInt16LE(~block.length & 0xffff, stored.length - 2)
+  const flush = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff])
   const frame = controlFrame(frameType.synStream, 10)
-  frame.writeUInt32BE(10 + stored.length + block.length, 4)
+  frame.writeUInt32BE(10 + stored.length + block.length + flush.length, 4)
   frame.writeUInt32BE(id, 8)
-  return Buffer.concat([frame, stored, block])
+  return Buffer.concat([frame, stored, block, flush])
 }
 
 function uint32(value: number): Buffer {

@@ -29,6 +29,10 @@ root = ${text(places.root)}
 state = ${text(places.state)}
 disabled_plugins = [${unused.map(text).join(', ')}]
 
+# At level info every probe of every container is a line.
+[debug]
+  level = "warn"
+
 [grpc]
   address = ${text(places.socket)}
 

@@ -128,6 +128,8 @@ class SupervisedContainerd implements Containerd {
     this.#ending.abort()
     await this.#supervision
     if (mode === 'keep running') return
+    // Only containerd can take down what it set up in the network.
+    if (!(await this.#isOurs(this.#pid))) this.#pid = await this.#spawn()
     await removeAllSandboxes(this.endpoint, this.#options).catch((error: unknown) =>
       this.#options.logger.warn('could not stop all pods through containerd', { error: messageOf(error) }),
     )
@@ -158,12 +160,16 @@ class SupervisedContainerd implements Containerd {
       usesSystemdCgroups: await usesSystemdCgroups(),
     })
     await writeFile(places.config, text)
-    // The log of a containerd that is running is open for appending, so cutting it is safe.
-    const size = await stat(places.log).then(
+    await this.#limitLog()
+  }
+
+  /** containerd has its log open for appending, so cutting it is safe. */
+  async #limitLog(): Promise<void> {
+    const size = await stat(this.#places.log).then(
       (found) => found.size,
       () => 0,
     )
-    if (size > logLimit) await truncate(places.log, 0)
+    if (size > logLimit) await truncate(this.#places.log, 0)
   }
 
   /** The network is chosen once: pods of an earlier run may still use it. */
@@ -272,8 +278,10 @@ class SupervisedContainerd implements Containerd {
   async #supervise(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options
     let failures = 0
+    let looks = 0
     while (!signal.aborted) {
       await clock.sleep(250, signal).catch(() => {})
+      if (looks++ % 240 === 0) await this.#limitLog()
       if (signal.aborted || (await this.#isOurs(this.#pid))) continue
       failures++
       logger.warn('containerd ended and is started again', { attempt: failures })
@@ -321,7 +329,7 @@ async function unreadyBecause(channel: CriChannel): Promise<string> {
 async function removeAllSandboxes(endpoint: string, { clock }: ContainerdOptions): Promise<void> {
   const channel = new CriChannel({ endpoint, clock })
   try {
-    const options = { signal: never, timeout: 60_000, connectTimeout: 2000 }
+    const options = { signal: never, timeout: 60_000 }
     const listed = await channel.call('ListPodSandbox', {}, options)
     const waiting = [...(listed.items ?? [])]
     const worker = async () => {

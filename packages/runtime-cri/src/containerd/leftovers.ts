@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { kill } from 'node:process'
 import { promisify } from 'node:util'
 import { type Logger, messageOf } from '@outrigger/foundation'
+import { removeEmptyCgroups } from '../pod-cgroups.ts'
 import { findProgram } from './binaries.ts'
 import type { ContainerdPlaces } from './places.ts'
 
@@ -34,6 +36,9 @@ export async function removeTraces(options: LeftoversOptions): Promise<void> {
   }
   await deleteBridge(places.bridge, path, logger)
   await rm(places.run, { recursive: true, force: true })
+  // Fails while another data folder has its place there.
+  await rmdir(join(places.run, '..')).catch(() => {})
+  await removeEmptyCgroups()
 }
 
 async function deleteBridge(bridge: string, path: readonly string[], logger: Logger): Promise<void> {
