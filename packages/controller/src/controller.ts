@@ -19,6 +19,7 @@ export type Enqueue = (key: string, after?: number) => void
  * Connects the controller to what makes keys: usually `onChange` of an informer. Called when the
  * controller starts; the function it may return is called when the controller stops.
  */
+// biome-ignore lint/suspicious/noConfusingVoidType: a source that has nothing to disconnect simply returns.
 export type Source = (enqueue: Enqueue) => void | (() => void)
 
 export interface ControllerOptions {

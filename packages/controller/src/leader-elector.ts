@@ -75,6 +75,8 @@ class LeaseElector implements LeaderElector {
   #observed: Observation | undefined
   #isLeader = false
   #terms = 0
+  /** When the last write that made or kept us leader was begun, on our clock. */
+  #renewedAt = 0
 
   constructor(options: LeaderElectorOptions, durations: LeaderElectionDurations) {
     this.#options = options
@@ -150,16 +152,15 @@ class LeaseElector implements LeaderElector {
   /** Renews until `signal` aborts (false) or no renewal succeeded for the renew deadline (true). */
   async #renew(signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#options
-    let renewedAt = clock.monotonic()
     while (!signal.aborted) {
-      await clock.sleep(this.#durations.retryPeriod, signal).catch(() => {})
+      const deadline = this.#renewedAt + this.#durations.renewDeadline
+      const pause = Math.min(this.#durations.retryPeriod, deadline - clock.monotonic())
+      await clock.sleep(pause, signal).catch(() => {})
       if (signal.aborted) return false
-      const startedAt = clock.monotonic()
-      const left = renewedAt + this.#durations.renewDeadline - startedAt
+      const left = deadline - clock.monotonic()
       if (left <= 0) return true
-      if (await this.#tryAcquireOrRenew(left, signal)) renewedAt = startedAt
-      else if (this.#isHeldByAnother()) return true
-      if (clock.monotonic() - renewedAt >= this.#durations.renewDeadline) return !signal.aborted
+      if (await this.#tryAcquireOrRenew(left, signal)) continue
+      if (this.#isHeldByAnother()) return true
     }
     return false
   }
@@ -177,14 +178,20 @@ class LeaseElector implements LeaderElector {
 
   async #attempt(timeout: number, signal: AbortSignal): Promise<boolean> {
     const { client, lease: key } = this.#options
-    const call = { signal, timeout }
-    const current = await client.get<Lease>(resources.leases, key, call).catch((error: unknown) => {
+    const startedAt = this.#options.clock.monotonic()
+    // Both calls together must end in time: afterwards another may already lead.
+    const call = () => ({
+      signal,
+      timeout: Math.max(1, startedAt + timeout - this.#options.clock.monotonic()),
+    })
+    const current = await client.get<Lease>(resources.leases, key, call()).catch((error: unknown) => {
       if (isNotFound(error)) return undefined
       throw error
     })
     if (current === undefined) {
-      const created = await client.create<Lease>(resources.leases, this.#firstLease(), call)
+      const created = await client.create<Lease>(resources.leases, this.#firstLease(), call())
       this.#observe(created)
+      this.#renewedAt = startedAt
       return true
     }
     this.#observe(current)
@@ -192,9 +199,10 @@ class LeaseElector implements LeaderElector {
     const updated = await client.update<Lease>(
       resources.leases,
       { ...current, spec: this.#nextSpec(current.spec) },
-      call,
+      call(),
     )
     this.#observe(updated)
+    this.#renewedAt = startedAt
     return true
   }
 
