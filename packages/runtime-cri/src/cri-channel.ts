@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Client as GrpcClient, ServiceError } from '@grpc/grpc-js'
 import type { Clock } from '@outrigger/foundation'
 import type { Root } from 'protobufjs'
@@ -79,6 +80,8 @@ export class CriChannel {
     const codec = codecOf(wire, method)
     await this.#connected(wire, options)
     options.signal.throwIfAborted()
+    // Many calls may share one signal; that is no leak, as each takes its listener away.
+    setMaxListeners(0, options.signal)
     const timeout = options.timeout ?? 120_000
     return new Promise((resolve, reject) => {
       let stop = () => {}
