@@ -1,4 +1,15 @@
 // Words
+
+export type {
+  AdmissionOperation,
+  AdmissionRequest,
+  AdmissionResponse,
+  AdmissionReview,
+  ConversionRequest,
+  ConversionResponse,
+  ConversionReview,
+  GroupVersionResource,
+} from './admission-review.ts'
 export {
   builtinSchema,
   columnTable,
@@ -17,6 +28,14 @@ export {
   schemaOfKind,
   type TableColumn,
 } from './builtin-schema.ts'
+export { checkTypes } from './check-types.ts'
+export {
+  type AnyCondition,
+  findCondition,
+  isConditionTrue,
+  withCondition,
+  withoutCondition,
+} from './conditions.ts'
 // Values
 export { deepCopy } from './deep-copy.ts'
 export { deepEqual, semanticEqual } from './deep-equal.ts'
@@ -35,9 +54,31 @@ export {
   tooLong,
   unsupported,
 } from './field-error.ts'
+export {
+  type FieldRequirement,
+  formatFieldSelector,
+  matchesFields,
+  parseFieldSelector,
+} from './field-selector.ts'
+export {
+  duplicateFieldMessage,
+  findUnknownFields,
+  pruneUnknown,
+  unknownFieldMessage,
+} from './field-validation.ts'
 export type * from './generated/kinds.ts'
+export { formatGoValue } from './go-format.ts'
+export { formatGoJson, formatGoString } from './go-json.ts'
 // Arithmetic
-export { type IntOrPercent, isPercent, scaledValue } from './int-or-string.ts'
+export {
+  type IntOrPercent,
+  IntOrStringError,
+  isPercent,
+  isPercentage,
+  parsePercent,
+  scaledValue,
+  scaledValue,
+} from './int-or-string.ts'
 // Patches
 export {
   applyJsonPatch,
@@ -47,7 +88,32 @@ export {
   parseJsonPatch,
 } from './json-patch.ts'
 export { applyMergePatch, createMergePatch } from './merge-patch.ts'
-export { matchesNodeSelector, matchesNodeSelectorTerm } from './node-affinity.ts'
+export {
+  annotationsSize,
+  configMapKeyProblems,
+  dns1035LabelProblems,
+  dnsLabelProblems,
+  dnsSubdomainProblems,
+  environmentNameProblems,
+  labelValueProblems,
+  maxAnnotationsSize,
+  maxLabelLength,
+  maxSubdomainLength,
+  pathSegmentProblems,
+  portNameProblems,
+  portNumberProblems,
+  qualifiedNameProblems,
+  strictEnvironmentNameProblems,
+  utf8Length,
+} from './names.ts'
+export {
+  matchesNodeSelector,
+  matchesNodeSelectorTerm,
+  nodeSelectorMatches,
+  nodeSelectorTermMatches,
+  podAdmitsNode,
+  preferredNodeWeight,
+} from './node-affinity.ts'
 export {
   apiVersionOf,
   type Draft,
@@ -59,19 +125,48 @@ export {
   type ResourceRef,
   type WatchEvent,
 } from './object.ts'
+export { controllerOf, controllerReference, isControlledBy, ownerReference } from './owner-reference.ts'
+export { JsonError, type ParsedJson, parseJson } from './parse-json.ts'
 export { PatchError } from './patch-error.ts'
-export { podLimits, podRequests, type QosClass, qosClassOf, type ResourceAmounts } from './pod-resources.ts'
+export {
+  isSidecar,
+  podLimits,
+  podLimits,
+  podRequests,
+  podRequests,
+  type QosClass,
+  type QosClass,
+  qosClassOf,
+  qosClassOf,
+  type ResourceAmounts,
+  type ResourceAmounts,
+} from './pod-resources.ts'
 export {
   addQuantities,
+  addQuantities,
+  canonicalQuantity,
   canonicalQuantity,
   compareQuantities,
+  compareQuantities,
+  formatQuantity,
   formatQuantity,
   maxQuantity,
   parseQuantity,
+  parseQuantity,
   type Quantity,
+  type Quantity,
+  QuantityError,
+  type QuantityFormat,
   quantityMillis,
+  quantityMillis,
+  quantityOfMillis,
+  quantityOfUnits,
   quantityToNumber,
+  quantityToNumber,
+  quantityValue,
   subtractQuantities,
+  subtractQuantities,
+  tryParseQuantity,
 } from './quantity.ts'
 export { isRecord } from './record.ts'
 export { resources } from './resources.ts'
@@ -81,18 +176,27 @@ export type { Schema } from './schema.ts'
 export {
   type CompiledSelector,
   compileLabelSelector,
+  compileLabelSelector,
   compileRequirements,
+  describeLabelSelector,
   everything,
   type FieldRequirement,
   formatLabelSelector,
+  formatLabelSelector,
+  type LabelMatcher,
+  type LabelRequirement,
   type Labels,
   matchesFields,
   nothing,
   parseFieldSelector,
   parseLabelSelector,
+  parseLabelSelector,
   type Requirement,
+  requirementHolds,
   requirementsOf,
   SelectorError,
+  SelectorError,
+  type SelectorOperator,
   type SelectorOperator,
 } from './selector.ts'
 export { applyStrategicMergePatch } from './strategic-merge-patch.ts'
@@ -122,4 +226,5 @@ export {
   unionOf,
 } from './structured-merge/field-set.ts'
 export { type UpdateRequest, updateManagers } from './structured-merge/update-managers.ts'
-export { toleratesTaint, toleratesTaints } from './taints.ts'
+export { findUntoleratedTaint, tolerates, toleratesTaint, toleratesTaint, toleratesTaints } from './taints.ts'
+export { formatYaml, ManifestError, type ParsedManifest, parseManifests, parseYaml } from './yaml.ts'

@@ -1,27 +1,52 @@
-import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from './generated/kinds.ts'
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod } from './generated/kinds.ts'
 
-/** Whether one term accepts the node. A term without requirements accepts none. Source: component-helpers `nodeaffinity`. */
-export function matchesNodeSelectorTerm(term: NodeSelectorTerm, node: Node): boolean {
+type Labels = Readonly<Record<string, string>>
+
+/** What node selectors look at. */
+export type NodeFacts = Pick<Node, 'metadata'>
+
+/** Whether some term of a node selector selects the node. No terms select nothing. */
+export function nodeSelectorMatches(selector: NodeSelector, node: NodeFacts): boolean {
+  return selector.nodeSelectorTerms.some((term) => nodeSelectorTermMatches(term, node))
+}
+
+/** Whether all conditions of a term hold. A term without conditions selects nothing. */
+export function nodeSelectorTermMatches(term: NodeSelectorTerm, node: NodeFacts): boolean {
   const expressions = term.matchExpressions ?? []
   const fields = term.matchFields ?? []
   if (expressions.length === 0 && fields.length === 0) return false
-  const labels = node.metadata.labels ?? {}
   return (
-    expressions.every((requirement) => matches(requirement, labels[requirement.key])) &&
-    fields.every(
-      (requirement) => requirement.key === 'metadata.name' && matches(requirement, node.metadata.name),
-    )
+    expressions.every((condition) => requirementMatches(condition, node.metadata.labels ?? {})) &&
+    fields.every((condition) => requirementMatches(condition, { 'metadata.name': node.metadata.name }))
   )
 }
 
-/** Whether any term accepts the node. */
-export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
-  return selector.nodeSelectorTerms.some((term) => matchesNodeSelectorTerm(term, node))
+/** Whether a pod's nodeSelector and required node affinity admit the node. */
+export function podAdmitsNode(pod: Pick<Pod, 'spec'>, node: NodeFacts): boolean {
+  const labels = node.metadata.labels ?? {}
+  for (const [key, value] of Object.entries(pod.spec.nodeSelector ?? {}))
+    if (!Object.hasOwn(labels, key) || labels[key] !== value) return false
+  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  return required === undefined || nodeSelectorMatches(required, node)
 }
 
-function matches(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
-  const values = requirement.values ?? []
-  switch (requirement.operator) {
+/** The sum of the weights of preferred terms that select the node. An empty term prefers every node. */
+export function preferredNodeWeight(pod: Pick<Pod, 'spec'>, node: NodeFacts): number {
+  const preferred = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
+  let weight = 0
+  for (const term of preferred) {
+    const isEmpty =
+      (term.preference.matchExpressions ?? []).length === 0 &&
+      (term.preference.matchFields ?? []).length === 0
+    if (isEmpty || nodeSelectorTermMatches(term.preference, node)) weight += term.weight
+  }
+  return weight
+}
+
+function requirementMatches(condition: NodeSelectorRequirement, labels: Labels): boolean {
+  const { key, values = [] } = condition
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+  switch (condition.operator) {
     case 'In':
       return value !== undefined && values.includes(value)
     case 'NotIn':
@@ -31,25 +56,19 @@ function matches(requirement: NodeSelectorRequirement, value: string | undefined
     case 'DoesNotExist':
       return value === undefined
     case 'Gt':
-      return compareWhole(value, values[0], (left, right) => left > right)
     case 'Lt':
-      return compareWhole(value, values[0], (left, right) => left < right)
+      return compareIntegers(value, values[0], condition.operator)
     default:
       return false
   }
 }
 
-function compareWhole(
-  left: string | undefined,
-  right: string | undefined,
-  holds: (left: bigint, right: bigint) => boolean,
+function compareIntegers(
+  value: string | undefined,
+  bound: string | undefined,
+  operator: 'Gt' | 'Lt',
 ): boolean {
-  const whole = /^-?\d{1,19}$/
-  return (
-    left !== undefined &&
-    right !== undefined &&
-    whole.test(left) &&
-    whole.test(right) &&
-    holds(BigInt(left), BigInt(right))
-  )
+  const integer = /^-?\d{1,19}$/
+  if (value === undefined || bound === undefined || !integer.test(value) || !integer.test(bound)) return false
+  return operator === 'Gt' ? BigInt(value) > BigInt(bound) : BigInt(value) < BigInt(bound)
 }

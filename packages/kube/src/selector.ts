@@ -1,56 +1,58 @@
 import type { LabelSelector } from './generated/kinds.ts'
+import { labelValueProblems, qualifiedNameProblems } from './names.ts'
+import { lexSelector, type SelectorToken } from './selector-lexer.ts'
 
-export type Labels = Readonly<Record<string, string>>
-
-export type SelectorOperator = 'in' | 'notin' | 'exists' | '!' | 'gt' | 'lt'
-
-/** One condition on one label. `gt` and `lt` have one value, a whole number. */
-export interface Requirement {
-  readonly key: string
-  readonly operator: SelectorOperator
-  readonly values: readonly string[]
-}
-
-/** A selector made ready for many questions. */
-export interface CompiledSelector {
-  matches(labels: Labels): boolean
-}
-
-/** The text or object is no selector. The message is the API server's own. */
+/** A selector that cannot be used; the message is the one of the real server. */
 export class SelectorError extends Error {
   override readonly name = 'SelectorError'
 }
 
-/** Matches everything. */
-export const everything: CompiledSelector = { matches: () => true }
+export type SelectorOperator = '=' | '!=' | 'in' | 'notin' | 'exists' | '!' | 'gt' | 'lt'
 
-/** Matches nothing; what an absent `LabelSelector` means. */
-export const nothing: CompiledSelector = { matches: () => false }
-
-/** A selector of requirements, all of which must hold. */
-export function compileRequirements(requirements: readonly Requirement[]): CompiledSelector {
-  if (requirements.length === 0) return everything
-  const tests = requirements.map(requirementTest)
-  return { matches: (labels) => tests.every((test) => test(labels)) }
+/** One condition of a selector; all conditions of a selector must hold. */
+export interface LabelRequirement {
+  readonly key: string
+  readonly operator: SelectorOperator
+  /** One value for `=`, `!=`, `gt`, `lt`; any number for `in`, `notin`; none otherwise. */
+  readonly values: readonly string[]
 }
 
-function requirementTest({ key, operator, values }: Requirement): (labels: Labels) => boolean {
-  const set = new Set(values)
-  const bound = values[0]
-  switch (operator) {
-    case 'in':
-      return (labels) => Object.hasOwn(labels, key) && set.has(labels[key] ?? '')
-    case 'notin':
-      return (labels) => !Object.hasOwn(labels, key) || !set.has(labels[key] ?? '')
-    case 'exists':
-      return (labels) => Object.hasOwn(labels, key)
-    case '!':
-      return (labels) => !Object.hasOwn(labels, key)
-    case 'gt':
-      return (labels) => isWhole(labels[key]) && isWhole(bound) && BigInt(labels[key]) > BigInt(bound)
-    case 'lt':
-      return (labels) => isWhole(labels[key]) && isWhole(bound) && BigInt(labels[key]) < BigInt(bound)
+type Labels = Readonly<Record<string, string>> | undefined
+
+/** A selector ready to be asked. */
+export interface LabelMatcher {
+  readonly requirements: readonly LabelRequirement[]
+  /** Whether it selects all labels there can be. */
+  readonly isEverything: boolean
+  matches(labels: Labels): boolean
+}
+
+/**
+ * Parses the text of a label selector: `a=b,c!=d,e in (x,y),!f,g>1`. The empty text selects everything.
+ *
+ * @throws SelectorError
+ */
+export function parseLabelSelector(text: string): LabelMatcher {
+  return matcherOf(new Parser(lexSelector(text)).parse())
+}
+
+/**
+ * The matcher of a LabelSelector object. As everywhere in Kubernetes, no selector selects nothing, an empty
+ * selector everything.
+ *
+ * @throws SelectorError
+ */
+export function compileLabelSelector(selector: LabelSelector | null | undefined): LabelMatcher {
+  if (selector === undefined || selector === null) return nothing
+  const requirements: LabelRequirement[] = Object.entries(selector.matchLabels ?? {}).map(([key, value]) =>
+    requirement(key, '=', [value]),
+  )
+  for (const { key, operator, values } of selector.matchExpressions ?? []) {
+    const mapped = objectOperators[operator]
+    if (mapped === undefined) throw new SelectorError(`"${operator}" is not a valid label selector operator`)
+    requirements.push(requirement(key, mapped, values ?? []))
   }
+  return matcherOf(requirements)
 }
 
 const objectOperators: Readonly<Record<string, SelectorOperator>> = {
@@ -60,229 +62,227 @@ const objectOperators: Readonly<Record<string, SelectorOperator>> = {
   DoesNotExist: '!',
 }
 
-/**
- * The selector of a `LabelSelector` object: empty matches everything, absent nothing.
- * @throws SelectorError for an operator that does not exist.
- */
-export function compileLabelSelector(selector: LabelSelector | undefined): CompiledSelector {
-  return selector === undefined ? nothing : compileRequirements(requirementsOf(selector))
-}
-
-/** The requirements of a `LabelSelector` object. @throws SelectorError for an operator that does not exist. */
-export function requirementsOf(selector: LabelSelector): readonly Requirement[] {
-  const pairs = Object.entries(selector.matchLabels ?? {}).map(
-    ([key, value]): Requirement => ({ key, operator: 'in', values: [value] }),
-  )
-  const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values = [] }): Requirement => {
-    const known = objectOperators[operator]
-    if (known === undefined)
-      throw new SelectorError(`${JSON.stringify(operator)} is not a valid label selector operator`)
-    return { key, operator: known, values }
-  })
-  return [...pairs, ...expressions]
-}
-
-/** The text kubectl and clients send for a `LabelSelector` object. */
-export function formatLabelSelector(selector: LabelSelector): string {
-  return requirementsOf(selector)
-    .map(({ key, operator, values }) => {
-      if (operator === 'exists') return key
-      if (operator === '!') return `!${key}`
-      const only = values[0]
-      if (operator === 'in' && values.length === 1 && only !== undefined) return `${key}=${only}`
-      return `${key} ${operator} (${[...values].sort().join(',')})`
-    })
-    .sort()
+/** The text of a matcher's requirements, sorted by key: `a=b,e in (x,y)`. */
+export function formatLabelSelector(requirements: readonly LabelRequirement[]): string {
+  return [...requirements]
+    .sort((one, two) => (one.key < two.key ? -1 : one.key > two.key ? 1 : 0))
+    .map(formatRequirement)
     .join(',')
 }
 
-/**
- * The requirements of a text such as `app=web,tier in (front,back),!legacy,gen>3`; none for an empty one.
- * @throws SelectorError with the API server's wording. Source: apimachinery `labels.Parse`.
- */
-export function parseLabelSelector(text: string): readonly Requirement[] {
-  return new SelectorParser(text).parse()
+/** A LabelSelector object as text, `<none>` when there is none or it selects everything, as kubectl prints it. */
+export function describeLabelSelector(selector: LabelSelector | null | undefined): string {
+  if (selector === undefined || selector === null) return '<none>'
+  return formatLabelSelector(compileLabelSelector(selector).requirements) || '<none>'
 }
 
-interface Token {
-  readonly kind: 'identifier' | 'symbol' | 'end'
-  readonly text: string
+/** Whether one requirement holds for labels. */
+export function requirementHolds(condition: LabelRequirement, labels: Labels): boolean {
+  const value =
+    labels !== undefined && Object.hasOwn(labels, condition.key) ? labels[condition.key] : undefined
+  switch (condition.operator) {
+    case 'exists':
+      return value !== undefined
+    case '!':
+      return value === undefined
+    case '=':
+    case 'in':
+      return value !== undefined && condition.values.includes(value)
+    case '!=':
+    case 'notin':
+      return value === undefined || !condition.values.includes(value)
+    default:
+      return value !== undefined && compareIntegers(value, condition)
+  }
 }
 
-const endToken: Token = { kind: 'end', text: '' }
-const words: Readonly<Record<string, SelectorOperator>> = { in: 'in', notin: 'notin', gt: 'gt', lt: 'lt' }
-const symbols: Readonly<Record<string, SelectorOperator>> = {
-  '=': 'in',
-  '==': 'in',
-  '!=': 'notin',
-  '>': 'gt',
-  '<': 'lt',
+const integer = /^[+-]?\d{1,19}$/
+
+function compareIntegers(value: string, condition: LabelRequirement): boolean {
+  const bound = condition.values[0] ?? ''
+  if (!integer.test(value) || !integer.test(bound)) return false
+  return condition.operator === 'gt'
+    ? BigInt(plain(value)) > BigInt(plain(bound))
+    : BigInt(plain(value)) < BigInt(plain(bound))
 }
 
-class SelectorParser {
-  readonly #tokens: readonly Token[]
-  #next = 0
+const plain = (text: string) => (text.startsWith('+') ? text.slice(1) : text)
 
-  constructor(text: string) {
-    this.#tokens = tokenize(text)
+function matcherOf(requirements: readonly LabelRequirement[]): LabelMatcher {
+  return {
+    requirements,
+    isEverything: requirements.length === 0,
+    matches: (labels) => requirements.every((condition) => requirementHolds(condition, labels)),
+  }
+}
+
+const nothing: LabelMatcher = { requirements: [], isEverything: false, matches: () => false }
+
+function formatRequirement({ key, operator, values }: LabelRequirement): string {
+  switch (operator) {
+    case 'exists':
+      return key
+    case '!':
+      return `!${key}`
+    case 'in':
+    case 'notin':
+      return `${key} ${operator} (${[...values].sort().join(',')})`
+    case 'gt':
+      return `${key}>${values[0]}`
+    case 'lt':
+      return `${key}<${values[0]}`
+    default:
+      return `${key}${operator}${values[0]}`
+  }
+}
+
+/** A checked requirement. @throws SelectorError */
+function requirement(key: string, operator: SelectorOperator, values: readonly string[]): LabelRequirement {
+  const problems = qualifiedNameProblems(key).map(
+    (problem) => `key: Invalid value: ${quote(key)}: ${problem}`,
+  )
+  if (operator === 'in' || operator === 'notin') {
+    if (values.length === 0)
+      problems.push("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
+  } else if (operator === 'exists' || operator === '!') {
+    if (values.length > 0)
+      problems.push(
+        `values: Invalid value: ${JSON.stringify(values)}: values set must be empty for exists and does not exist`,
+      )
+  } else if (operator === 'gt' || operator === 'lt') {
+    if (values.length !== 1)
+      problems.push(
+        `values: Invalid value: ${JSON.stringify(values)}: for 'Gt', 'Lt' operators, exactly one value is required`,
+      )
+    values.forEach((value, index) => {
+      if (!integer.test(value))
+        problems.push(
+          `values[${index}]: Invalid value: ${quote(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+        )
+    })
+  }
+  values.forEach((value, index) => {
+    for (const problem of labelValueProblems(value))
+      problems.push(`values[${index}][${key}]: Invalid value: ${quote(value)}: ${problem}`)
+  })
+  if (problems.length > 0)
+    throw new SelectorError(problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`)
+  return { key, operator, values }
+}
+
+const quote = (text: string) => JSON.stringify(text)
+
+/** The recursive descent of `labels.Parser`, with its messages. */
+class Parser {
+  readonly #tokens: readonly SelectorToken[]
+  #position = 0
+
+  constructor(tokens: readonly SelectorToken[]) {
+    this.#tokens = tokens
   }
 
-  parse(): readonly Requirement[] {
-    const requirements: Requirement[] = []
-    while (this.#peek().kind !== 'end') {
-      const token = this.#peek()
-      if (token.kind !== 'identifier' && token.text !== '!') {
+  parse(): LabelRequirement[] {
+    const requirements: LabelRequirement[] = []
+    for (;;) {
+      const token = this.#look()
+      if (token.type === 'end') return requirements
+      if (token.type !== 'identifier' && !isWord(token) && token.type !== '!')
         throw new SelectorError(`found '${token.text}', expected: !, identifier, or 'end of string'`)
-      }
-      requirements.push(this.#requirement())
-      const separator = this.#take()
-      if (separator.kind === 'end') break
-      if (separator.text !== ',')
-        throw new SelectorError(`found '${separator.text}', expected: ',' or 'end of string'`)
-      const following = this.#peek()
-      if (following.kind !== 'identifier' && following.text !== '!') {
-        throw new SelectorError(`found '${following.text}', expected: identifier after ','`)
-      }
+      requirements.push(this.#parsed())
+      const after = this.#take()
+      if (after.type === 'end') return requirements
+      if (after.type !== ',')
+        throw new SelectorError(`found '${after.text}', expected: ',' or 'end of string'`)
+      const next = this.#look()
+      if (next.type !== 'identifier' && !isWord(next) && next.type !== '!')
+        throw new SelectorError(`found '${next.text}', expected: identifier after ','`)
     }
-    return requirements
   }
 
-  #requirement(): Requirement {
-    const isNegated = this.#peek().text === '!' && this.#peek().kind === 'symbol'
+  #parsed(): LabelRequirement {
+    try {
+      return this.#parseRequirement()
+    } catch (error) {
+      if (error instanceof SelectorError)
+        throw new SelectorError(`unable to parse requirement: ${error.message}`)
+      throw error
+    }
+  }
+
+  #parseRequirement(): LabelRequirement {
+    const isNegated = this.#look().type === '!'
     if (isNegated) this.#take()
     const key = this.#take()
-    if (key.kind !== 'identifier') throw unparsable(`found '${key.text}', expected: identifier`)
-    if (isNegated) return { key: key.text, operator: '!', values: [] }
-    const following = this.#peek()
-    if (following.kind === 'end' || following.text === ',')
-      return { key: key.text, operator: 'exists', values: [] }
-    const operator = this.#operator()
-    const takesSet = operator.text === 'in' || operator.text === 'notin'
-    const values = takesSet ? this.#set() : [this.#value()]
-    if ((operator.means === 'gt' || operator.means === 'lt') && !isWhole(values[0])) {
-      throw unparsable(
-        `values[0]: Invalid value: ${JSON.stringify(values[0])}: for 'Gt', 'Lt' operators, the value must be an integer`,
+    if (key.type === 'end') throw new SelectorError("found '', expected: identifier")
+    if (key.type !== 'identifier' && !isWord(key))
+      throw new SelectorError(`found '${key.text}', expected: identifier`)
+    const keyProblems = qualifiedNameProblems(key.text)
+    if (keyProblems.length > 0)
+      throw new SelectorError(
+        keyProblems.map((problem) => `<nil>: Invalid value: ${quote(key.text)}: ${problem}`).join(', '),
       )
+    const next = this.#look()
+    if (isNegated || next.type === 'end' || next.type === ',')
+      return requirement(key.text, isNegated ? '!' : 'exists', [])
+    const operator = this.#take()
+    switch (operator.type) {
+      case 'in':
+      case 'notin':
+        return requirement(key.text, operator.type, this.#parseValues())
+      case '=':
+      case '==':
+        return requirement(key.text, '=', [this.#parseExactValue()])
+      case '!=':
+        return requirement(key.text, '!=', [this.#parseExactValue()])
+      case '>':
+        return requirement(key.text, 'gt', [this.#parseExactValue()])
+      case '<':
+        return requirement(key.text, 'lt', [this.#parseExactValue()])
+      default:
+        throw new SelectorError(`found '${operator.text}', expected: in, notin, =, ==, !=, gt, lt`)
     }
-    return { key: key.text, operator: operator.means, values: [...new Set(values)] }
   }
 
-  #operator(): { readonly text: string; readonly means: SelectorOperator } {
-    const token = this.#take()
-    const means = token.kind === 'symbol' ? symbols[token.text] : words[token.text]
-    if (means === undefined) throw unparsable(`found '${token.text}', expected: in, notin, =, ==, !=, gt, lt`)
-    return { text: token.text, means }
-  }
-
-  #value(): string {
-    const token = this.#peek()
-    if (token.kind === 'end' || token.text === ',') return ''
+  #parseExactValue(): string {
+    const token = this.#look()
+    if (token.type === 'end' || token.type === ',') return ''
     this.#take()
-    if (token.kind !== 'identifier') throw unparsable(`found '${token.text}', expected: identifier`)
-    return token.text
+    if (token.type === 'identifier' || isWord(token)) return token.text
+    throw new SelectorError(`found '${token.text}', expected: identifier`)
   }
 
-  #set(): readonly string[] {
+  #parseValues(): string[] {
     const open = this.#take()
-    if (open.text !== '(') throw unparsable(`found '${open.text}' expected: '('`)
-    const values: string[] = []
-    let expectsValue = true
+    if (open.type !== '(') throw new SelectorError(`found '${open.text}' expected: '('`)
+    const values = new Set<string>()
     for (;;) {
       const token = this.#take()
-      if (token.text === ')' && token.kind === 'symbol') {
-        if (expectsValue) values.push('')
-        return values
-      }
-      if (token.text === ',' && token.kind === 'symbol') {
-        if (expectsValue) values.push('')
-        expectsValue = true
-        continue
-      }
-      if (token.kind !== 'identifier' || !expectsValue)
-        throw unparsable(`found '${token.text}', expected: ',' or ')'`)
-      values.push(token.text)
-      expectsValue = false
+      if (token.type === 'identifier' || isWord(token)) {
+        values.add(token.text)
+        const after = this.#take()
+        if (after.type === ')') return [...values].sort()
+        if (after.type !== ',') throw new SelectorError(`found '${after.text}', expected: ',' or ')'`)
+        if (this.#look().type === ')') values.add('')
+      } else if (token.type === ',') values.add('')
+      else if (token.type === ')') {
+        if (values.size === 0) values.add('')
+        return [...values].sort()
+      } else throw new SelectorError(`found '${token.text}', expected: ',', ')' or identifier`)
     }
   }
 
-  #peek(): Token {
-    return this.#tokens[this.#next] ?? endToken
+  #look(): SelectorToken {
+    return this.#tokens[this.#position] ?? { type: 'end', text: '' }
   }
 
-  #take(): Token {
-    const token = this.#peek()
-    this.#next++
+  #take(): SelectorToken {
+    const token = this.#look()
+    this.#position++
     return token
   }
 }
 
-function unparsable(why: string): SelectorError {
-  return new SelectorError(`unable to parse requirement: ${why}`)
-}
-
-function tokenize(text: string): readonly Token[] {
-  const tokens: Token[] = []
-  const pattern = /\s+|(!=|==|[=!<>(),])|([^\s=!<>(),]+)/gy
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    if (match[1] !== undefined) tokens.push({ kind: 'symbol', text: match[1] })
-    if (match[2] !== undefined) tokens.push({ kind: 'identifier', text: match[2] })
-  }
-  return tokens
-}
-
-function isWhole(value: string | undefined): value is string {
-  return value !== undefined && /^-?\d{1,19}$/.test(value)
-}
-
-/** One condition of a field selector. */
-export interface FieldRequirement {
-  readonly field: string
-  readonly operator: '=' | '!='
-  readonly value: string
-}
-
-/**
- * The conditions of a text such as `spec.nodeName=one,status.phase!=Running`. `\` escapes a comma, an
- * equals sign or itself. @throws SelectorError. Source: apimachinery `fields.ParseSelector`.
- */
-export function parseFieldSelector(text: string): readonly FieldRequirement[] {
-  return splitUnescaped(text)
-    .filter((part) => part !== '')
-    .map((part) => {
-      const match = /^((?:\\.|[^\\=!])*?)(!=|==|=)(.*)$/s.exec(part)
-      if (match === null) throw new SelectorError(`invalid selector: '${text}'; can't understand '${part}'`)
-      const [, field = '', operator = '', value = ''] = match
-      return {
-        field: field.trim(),
-        operator: operator === '!=' ? '!=' : '=',
-        value: unescapeValue(value, text),
-      }
-    })
-}
-
-/** Whether an object with these field values fulfils all conditions. A field that is not there counts as empty. */
-export function matchesFields(requirements: readonly FieldRequirement[], fields: Labels): boolean {
-  return requirements.every(
-    ({ field, operator, value }) => ((fields[field] ?? '') === value) === (operator === '='),
-  )
-}
-
-function splitUnescaped(text: string): readonly string[] {
-  const parts: string[] = []
-  let start = 0
-  for (let index = 0; index < text.length; index++) {
-    if (text[index] === '\\') index++
-    else if (text[index] === ',') {
-      parts.push(text.slice(start, index))
-      start = index + 1
-    }
-  }
-  parts.push(text.slice(start))
-  return parts
-}
-
-function unescapeValue(value: string, text: string): string {
-  if (/(^|[^\\])(\\\\)*=/.test(value))
-    throw new SelectorError(`invalid selector: '${text}'; unescaped '=' in value '${value}'`)
-  return value.replace(/\\([\\,=])/g, '$1')
+/** `in` and `notin` are words like any other where a key or a value is due. */
+function isWord(token: SelectorToken): boolean {
+  return token.type === 'in' || token.type === 'notin'
 }

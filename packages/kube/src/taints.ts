@@ -1,22 +1,48 @@
 import type { Taint, Toleration } from './generated/kinds.ts'
 
-/** Whether the toleration covers the taint. An empty key with `Exists` covers every taint. Source: core/v1 `ToleratesTaint`. */
-export function toleratesTaint(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false
-  if (toleration.key && toleration.key !== taint.key) return false
-  if (toleration.operator === 'Exists') return true
-  if (!toleration.key) return false
-  return (toleration.value ?? '') === (taint.value ?? '')
+/** Whether a toleration covers a taint. The time it is tolerated for does not matter here. */
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (
+    toleration.effect !== undefined &&
+    (toleration.effect as string) !== '' &&
+    toleration.effect !== taint.effect
+  )
+    return false
+  const key = toleration.key ?? ''
+  if (key !== '' && key !== taint.key) return false
+  switch (toleration.operator ?? 'Equal') {
+    case 'Exists':
+      return true
+    case 'Gt':
+      return compareNumbers(taint.value, toleration.value, (taintValue, own) => taintValue > own)
+    case 'Lt':
+      return compareNumbers(taint.value, toleration.value, (taintValue, own) => taintValue < own)
+    default:
+      // An empty key needs Exists; validation sees to that, and here it must not match everything.
+      return key !== '' && (toleration.value ?? '') === (taint.value ?? '')
+  }
 }
 
-/** Whether every taint with one of `effects` is covered by some toleration. */
-export function toleratesTaints(
-  tolerations: readonly Toleration[],
-  taints: readonly Taint[],
-  effects: readonly string[] = ['NoSchedule', 'NoExecute'],
+/** Whether some toleration covers the taint. */
+export function toleratesTaint(tolerations: readonly Toleration[] | undefined, taint: Taint): boolean {
+  return tolerations?.some((toleration) => tolerates(toleration, taint)) ?? false
+}
+
+/** The first taint with one of these effects that nothing tolerates. */
+export function findUntoleratedTaint(
+  taints: readonly Taint[] | undefined,
+  tolerations: readonly Toleration[] | undefined,
+  effects: readonly Taint['effect'][] = ['NoSchedule', 'NoExecute'],
+): Taint | undefined {
+  return taints?.find((taint) => effects.includes(taint.effect) && !toleratesTaint(tolerations, taint))
+}
+
+function compareNumbers(
+  taintValue: string | undefined,
+  own: string | undefined,
+  holds: (taintValue: bigint, own: bigint) => boolean,
 ): boolean {
-  return taints.every(
-    (taint) =>
-      !effects.includes(taint.effect) || tolerations.some((toleration) => toleratesTaint(toleration, taint)),
-  )
+  const number = /^-?\d{1,19}$/
+  if (!number.test(taintValue ?? '') || !number.test(own ?? '')) return false
+  return holds(BigInt(taintValue ?? ''), BigInt(own ?? ''))
 }
