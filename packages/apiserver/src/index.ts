@@ -1,1 +1,1 @@
-export {}
+export { type ApiServer, type ApiServerOptions, createApiServer, type ServerAddress } from './api-server.ts'

@@ -119,6 +119,8 @@ export interface Strategy {
   holdsDeletion?(object: KubeObject): boolean
   /** Changes a private copy that was just marked with a deletionTimestamp (phase Terminating). */
   prepareForDelete?(object: KubeObject, context: WriteContext): void
+  /** Whether DELETE answers with the deleted object instead of a Status. Defaults to false. */
+  readonly returnsDeleted?: boolean
   /** What to do with dependents when a deleter says nothing. Defaults to background. */
   readonly defaultPropagation?: 'background' | 'orphan'
   /** Runs after a write or deletion is stored. Must not fail the request. */

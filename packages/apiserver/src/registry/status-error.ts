@@ -80,6 +80,23 @@ export const forbidden = (subject: Subject, name: string, why: string): StatusEr
 export const badRequest = (message: string): StatusError =>
   new StatusError({ code: 400, reason: 'BadRequest', message })
 
+/** 404 for a path that no resource has. */
+export const unknownResource = (): StatusError =>
+  new StatusError({
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+    details: {},
+  })
+
+export const methodNotAllowed = (): StatusError =>
+  new StatusError({
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+    details: {},
+  })
+
 export const internalError = (message: string): StatusError =>
   new StatusError({
     code: 500,

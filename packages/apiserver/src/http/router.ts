@@ -1,0 +1,493 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Clock, Logger } from '@outrigger/foundation'
+import { messageOf } from '@outrigger/foundation'
+import type { Access } from '../auth/access.ts'
+import type { AuthorizationQuestion, PeerCertificate, UserInfo } from '../auth/identity.ts'
+import type { DiscoveryDocuments, Document } from '../discovery/discovery-documents.ts'
+import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
+import type { ApiRequest, Reply } from '../registry/api-request.ts'
+import type { ConnectExchange, ConnectHandler } from '../registry/connect.ts'
+import { reply } from '../registry/rendering.ts'
+import type { Resource, Verb } from '../registry/resource.ts'
+import type { ResourceHandler } from '../registry/resource-handler.ts'
+import type { ResourceRegistry } from '../registry/resource-registry.ts'
+import { parseBoolean } from '../registry/request-options.ts'
+import { internalError, methodNotAllowed, StatusError, unknownResource } from '../registry/status-error.ts'
+import type { Store } from '../storage/store.ts'
+import { collectionFor } from '../registry/conversion.ts'
+import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
+import { answerHealth, type HealthCheck, isHealthPath } from './health.ts'
+import type { ServerMetrics } from './metrics.ts'
+import { parseTarget, type RequestTarget, type ResourcePath } from './request-target.ts'
+
+export interface RouterOptions {
+  readonly registry: ResourceRegistry
+  readonly handler: ResourceHandler
+  readonly access: Access
+  readonly discovery: DiscoveryDocuments
+  readonly openApi: OpenApiDocuments
+  readonly connect: ConnectHandler | undefined
+  readonly store: Store
+  readonly metrics: ServerMetrics
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly version: Readonly<Record<string, string>>
+  readonly checks: readonly HealthCheck[]
+  readonly readiness: readonly HealthCheck[]
+  /** The URL clients reach the server at. */
+  url(): string
+  /** Aborts when the server stops: watches and streams end then. */
+  readonly stopping: AbortSignal
+}
+
+/** Milliseconds a request may take that is no watch and no stream. */
+const requestDeadline = 60_000
+/** Milliseconds a watch may wait for a receiver that does not read. */
+const drainDeadline = 30_000
+const mostInFlight = 400
+const plainText = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
+const pageNotFound: Reply = { code: 404, headers: plainText, body: '404 page not found\n' }
+
+const verbOfMethod: Readonly<Record<string, readonly [one: Verb, collection: Verb | undefined]>> = {
+  GET: ['get', 'list'],
+  HEAD: ['get', 'list'],
+  POST: ['create', 'create'],
+  PUT: ['update', undefined],
+  PATCH: ['patch', undefined],
+  DELETE: ['delete', 'deletecollection'],
+}
+
+/** A request on its way: what was asked for, and by whom. */
+interface Asked {
+  readonly request: AnyRequest
+  readonly target: RequestTarget
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly user: UserInfo
+  readonly question: AuthorizationQuestion
+}
+
+/** Leads each request through authentication, authorization and to whoever answers it. */
+export class Router {
+  readonly #options: RouterOptions
+  readonly #running = new Set<Promise<void>>()
+  #inFlight = 0
+
+  constructor(options: RouterOptions) {
+    this.#options = options
+  }
+
+  /** Answers an ordinary request. Never rejects. */
+  serve(request: AnyRequest, response: AnyResponse, certificate: PeerCertificate | undefined): void {
+    const work = this.#serve(request, response, certificate)
+    this.#running.add(work)
+    void work.finally(() => this.#running.delete(work))
+  }
+
+  /** Hands an upgraded connection on. Never rejects. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, certificate: PeerCertificate | undefined): void {
+    const work = this.#upgrade(request, socket, head, certificate)
+    this.#running.add(work)
+    void work.finally(() => this.#running.delete(work))
+  }
+
+  /** Resolves when nothing is being worked on any more. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  async #serve(
+    request: AnyRequest,
+    response: AnyResponse,
+    certificate: PeerCertificate | undefined,
+  ): Promise<void> {
+    const { clock, metrics, stopping } = this.#options
+    const startedAt = clock.monotonic()
+    const warnings = new Set<string>()
+    const gone = new AbortController()
+    const onClose = () => gone.abort(new Error('the client went away'))
+    response.once('close', onClose)
+    const onStop = () => gone.abort(new Error('the server stops'))
+    let asked: Asked | undefined
+    let code = 0
+    try {
+      asked = await this.#ask(request, certificate)
+      if (isLongRunning(asked)) {
+        stopping.addEventListener('abort', onStop, { once: true })
+        if (stopping.aborted) onStop()
+        code = await this.#serveLong(asked, request, response, gone.signal, warnings)
+      } else {
+        const answer = await this.#answerInTime(asked, request, gone, warnings)
+        code = answer.code
+        send(response, answer, warnings)
+      }
+    } catch (error) {
+      const answer = this.#answerForError(error, gone.signal)
+      code = answer.code
+      send(response, answer, warnings)
+    } finally {
+      response.removeListener('close', onClose)
+      stopping.removeEventListener('abort', onStop)
+      const { verb = 'unknown', resource = '' } = asked?.question ?? {}
+      metrics.addRequest(verb, resource, code, (clock.monotonic() - startedAt) / 1000)
+    }
+  }
+
+  async #answerInTime(
+    asked: Asked,
+    request: AnyRequest,
+    gone: AbortController,
+    warnings: Set<string>,
+  ): Promise<Reply> {
+    const { clock, metrics } = this.#options
+    if (this.#inFlight >= mostInFlight) throw tooManyRequests()
+    metrics.inFlight = ++this.#inFlight
+    const cancel = clock.after(requestDeadline, () => gone.abort(timedOut()))
+    try {
+      const body = await readBody(request, gone.signal)
+      return await this.#answer(asked, body, gone.signal, warnings)
+    } finally {
+      cancel()
+      metrics.inFlight = --this.#inFlight
+    }
+  }
+
+  /** Who asks for what, once they are known to be allowed to. @throws StatusError */
+  async #ask(request: AnyRequest, certificate: PeerCertificate | undefined): Promise<Asked> {
+    const { access } = this.#options
+    const url = request.url ?? '/'
+    const mark = url.indexOf('?')
+    const path = mark < 0 ? url : url.slice(0, mark)
+    const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
+    const target = parseTarget(path)
+    const question = questionOf(request.method ?? 'GET', target, path, query)
+    const user = await access.resolveUser(request.headers, certificate, question)
+    const whole = { ...question, user }
+    access.authorize(whole)
+    return { request, target, path, query, user, question: whole }
+  }
+
+  async #answer(asked: Asked, body: Buffer, signal: AbortSignal, warnings: Set<string>): Promise<Reply> {
+    const { target } = asked
+    switch (target.type) {
+      case 'resource':
+        return this.#answerResource(asked, target.path, body, signal, warnings)
+      case 'discovery':
+        return this.#answerDiscovery(asked, target)
+      case 'other':
+        return this.#answerOther(asked)
+    }
+  }
+
+  async #answerResource(
+    asked: Asked,
+    path: ResourcePath,
+    body: Buffer,
+    signal: AbortSignal,
+    warnings: Set<string>,
+  ): Promise<Reply> {
+    const { registry, handler, access } = this.#options
+    if (!registry.hasGroup(path.group)) return pageNotFound
+    const request = this.#apiRequest(asked, path, body, signal, warnings)
+    if (request === undefined) {
+      if (path.group !== '' && isCustomGroup(registry, path.group)) return pageNotFound
+      throw unknownResource()
+    }
+    return handler.handle(request, () => access.authorize({ ...asked.question, verb: 'create' }))
+  }
+
+  /** The request for a resource, or undefined when the path names none. */
+  #apiRequest(
+    asked: Asked,
+    path: ResourcePath,
+    body: Buffer,
+    signal: AbortSignal,
+    warnings: Set<string>,
+  ): ApiRequest | undefined {
+    const { registry, clock } = this.#options
+    const resource = registry.find(path.group, path.version, path.plural)
+    if (resource === undefined || !fits(resource, path, asked.question.verb)) return undefined
+    const rules = path.subresource === '' ? undefined : resource.subresources[path.subresource]
+    if (path.subresource !== '' && rules === undefined) return undefined
+    const { headers } = asked.request
+    return {
+      verb: asked.question.verb as Verb,
+      resource,
+      key: { namespace: resource.namespaced ? path.namespace : '', name: path.name },
+      subresource: rules === undefined ? undefined : { name: path.subresource, rules },
+      query: asked.query,
+      accept: headers.accept ?? '',
+      contentType: headers['content-type'] ?? '',
+      userAgent: headers['user-agent'] ?? '',
+      body,
+      user: asked.user,
+      now: clock.now(),
+      signal,
+      warnings,
+    }
+  }
+
+  async #answerDiscovery(
+    { request, query }: Asked,
+    target: Extract<RequestTarget, { type: 'discovery' }>,
+  ): Promise<Reply> {
+    const { discovery, url } = this.#options
+    const { group, version, isLegacy } = target
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
+    if (version === undefined && (isLegacy || group === undefined)) {
+      const metaVersion = aggregatedVersion(request.headers.accept ?? '')
+      if (metaVersion !== undefined) {
+        const contentType = `application/json;g=apidiscovery.k8s.io;v=${metaVersion};as=APIGroupDiscoveryList`
+        return documentReply(request, discovery.aggregated(isLegacy, metaVersion), contentType)
+      }
+      return plainDocument(isLegacy ? discovery.legacyVersions(new URL(url()).host) : discovery.groups())
+    }
+    void query
+    const found =
+      version === undefined ? discovery.group(group ?? '') : discovery.resources(group ?? '', version)
+    if (found !== undefined) return plainDocument(found)
+    if (isLegacy || this.#options.registry.hasGroup(group ?? '')) throw unknownResource()
+    return pageNotFound
+  }
+
+  async #answerOther({ request, path, query }: Asked): Promise<Reply> {
+    const { access, checks, readiness, metrics, openApi, registry, store, url, version } = this.#options
+    if (isHealthPath(path)) return answerHealth(path, query, checks, readiness)
+    switch (path) {
+      case '/version':
+        return reply(200, version)
+      case '/metrics': {
+        const counts = new Map<string, number>()
+        for (const resource of registry.all)
+          if (resource.virtual === undefined) {
+            const collection = collectionFor(resource)
+            counts.set(collection, store.count(collection))
+          }
+        const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }
+        return { code: 200, headers, body: metrics.format(counts, store.revision) }
+      }
+      case '/.well-known/openid-configuration':
+        return { code: 200, headers: { 'content-type': 'application/json' }, body: access.openId(url()).configuration }
+      case '/openid/v1/jwks':
+        return { code: 200, headers: { 'content-type': 'application/jwk-set+json' }, body: access.openId(url()).keys }
+    }
+    if (path === '/openapi/v2' || path === '/openapi/v3' || path.startsWith('/openapi/v3/'))
+      return openApi.answer(path, query, request.headers.accept ?? '') ?? pageNotFound
+    return pageNotFound
+  }
+
+  /** Watches, logs and proxied answers. Resolves with the code sent. */
+  async #serveLong(
+    asked: Asked,
+    request: AnyRequest,
+    response: AnyResponse,
+    signal: AbortSignal,
+    warnings: Set<string>,
+  ): Promise<number> {
+    const { registry, handler } = this.#options
+    const path = (asked.target as Extract<RequestTarget, { type: 'resource' }>).path
+    if (!registry.hasGroup(path.group)) {
+      send(response, pageNotFound, warnings)
+      return 404
+    }
+    const apiRequest = this.#apiRequest(asked, path, Buffer.alloc(0), signal, warnings)
+    if (apiRequest === undefined) throw unknownResource()
+    if (apiRequest.subresource?.rules.type === 'connect')
+      return this.#connect(apiRequest, path, { type: 'response', request, response })
+    if (apiRequest.verb === 'watch') {
+      await this.#watch(handler, apiRequest, response)
+      return 200
+    }
+    const answer = await handler.handle({ ...apiRequest, body: await readBody(request, signal) }, () => {})
+    send(response, answer, warnings)
+    return answer.code
+  }
+
+  async #watch(handler: ResourceHandler, apiRequest: ApiRequest, response: AnyResponse): Promise<void> {
+    const { clock, metrics } = this.#options
+    const watch = handler.watch(apiRequest)
+    const close = metrics.openWatch(apiRequest.resource.plural)
+    try {
+      sendHead(response, 200, { 'content-type': watch.contentType }, apiRequest.warnings)
+      const sink = sinkOf(response, (action) => clock.after(drainDeadline, action))
+      await watch.run(sink, apiRequest.signal)
+    } finally {
+      close()
+      response.end()
+    }
+  }
+
+  async #connect(request: ApiRequest, path: ResourcePath, exchange: ConnectExchange): Promise<number> {
+    const { connect, handler } = this.#options
+    const rules = request.subresource?.rules
+    if (rules?.type !== 'connect' || connect === undefined) throw unknownResource()
+    if (!rules.verbs.some((verb) => verb === request.verb)) throw methodNotAllowed()
+    const object = handler.find(request.resource, request.key)
+    await connect(
+      {
+        method: exchange.request.method ?? 'GET',
+        verb: request.verb,
+        resource: request.resource,
+        key: request.key,
+        subresource: path.subresource,
+        path: path.rest,
+        query: request.query,
+        user: request.user,
+        object,
+        signal: request.signal,
+      },
+      exchange,
+    )
+    return exchange.type === 'response' ? exchange.response.statusCode : 101
+  }
+
+  async #upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    certificate: PeerCertificate | undefined,
+  ): Promise<void> {
+    const { stopping } = this.#options
+    const gone = new AbortController()
+    const abort = () => gone.abort(new Error('the connection ended'))
+    socket.once('close', abort)
+    socket.on('error', abort)
+    stopping.addEventListener('abort', abort, { once: true })
+    try {
+      const asked = await this.#ask(request, certificate)
+      const { target } = asked
+      if (target.type !== 'resource') throw unknownResource()
+      const apiRequest = this.#apiRequest(asked, target.path, Buffer.alloc(0), gone.signal, new Set())
+      if (apiRequest === undefined) throw unknownResource()
+      await this.#connect(apiRequest, target.path, { type: 'upgrade', request, socket, head })
+    } catch (error) {
+      if (!socket.destroyed && socket.writable) {
+        const answer = this.#answerForError(error, gone.signal)
+        const body = String(answer.body)
+        socket.end(
+          `HTTP/1.1 ${answer.code} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+        )
+      }
+    } finally {
+      stopping.removeEventListener('abort', abort)
+      socket.removeListener('close', abort)
+    }
+  }
+
+  #answerForError(error: unknown, signal: AbortSignal): Reply {
+    const shown = error instanceof StatusError ? error : signal.aborted ? signal.reason : error
+    if (shown instanceof StatusError) {
+      const answer = reply(shown.code, shown.status)
+      return { ...answer, headers: { ...answer.headers, ...shown.headers } }
+    }
+    if (!signal.aborted)
+      this.#options.logger.error('A request failed unexpectedly.', {
+        error: messageOf(error),
+        stack: error instanceof Error ? error.stack : undefined,
+      })
+    const hidden = internalError(messageOf(error))
+    return reply(500, hidden.status)
+  }
+}
+
+const tooManyRequests = () =>
+  new StatusError(
+    { code: 429, reason: 'TooManyRequests', message: 'Too many requests, please try again later.' },
+    { 'retry-after': '1' },
+  )
+
+const timedOut = () =>
+  new StatusError({
+    code: 504,
+    reason: 'Timeout',
+    message: `Timeout: request did not complete within ${requestDeadline / 1000}s`,
+    details: {},
+  })
+
+function questionOf(
+  method: string,
+  target: RequestTarget,
+  path: string,
+  query: URLSearchParams,
+): Omit<AuthorizationQuestion, 'user'> {
+  if (target.type !== 'resource')
+    return {
+      verb: method.toLowerCase(),
+      group: '',
+      version: '',
+      resource: '',
+      subresource: '',
+      namespace: '',
+      name: '',
+      path,
+      isResourceRequest: false,
+    }
+  const { group, version, plural, subresource, namespace, name } = target.path
+  return {
+    verb: verbOf(method, target.path, query),
+    group,
+    version,
+    resource: plural,
+    subresource,
+    namespace,
+    name,
+    path,
+    isResourceRequest: true,
+  }
+}
+
+function verbOf(method: string, path: ResourcePath, query: URLSearchParams): string {
+  if (path.isWatchPath) return 'watch'
+  const [one, collection] = verbOfMethod[method] ?? []
+  if (path.name !== '') return one ?? method.toLowerCase()
+  const watch = query.get('watch')
+  if (collection === 'list' && watch !== null && (watch === '' || parseBoolean(watch))) return 'watch'
+  return collection ?? one ?? method.toLowerCase()
+}
+
+function isLongRunning({ question, target }: Asked): boolean {
+  if (target.type !== 'resource') return false
+  return question.verb === 'watch' || streams.has(question.subresource)
+}
+
+const streams = new Set(['log', 'exec', 'attach', 'portforward', 'proxy'])
+
+/** Whether the path has the parts its resource needs. */
+function fits(resource: Resource, path: ResourcePath, verb: string): boolean {
+  if (path.rest !== '') {
+    const rules = resource.subresources[path.subresource]
+    if (rules?.type !== 'connect' || rules.takesPath !== true) return false
+  }
+  if (!resource.namespaced) return path.namespace === '' || path.plural === 'namespaces'
+  if (path.namespace !== '') return true
+  return path.name === '' && (verb === 'list' || verb === 'watch' || verb === 'deletecollection')
+}
+
+function isCustomGroup(registry: ResourceRegistry, group: string): boolean {
+  for (const resource of registry.all) if (resource.group === group) return resource.isCustom
+  return false
+}
+
+/** `v2` or `v2beta1` when the client asks for aggregated discovery before anything else. */
+function aggregatedVersion(accept: string): string | undefined {
+  for (const clause of accept.split(',')) {
+    if (!clause.includes('as=APIGroupDiscoveryList')) continue
+    const version = /;\s*v=(v2|v2beta1)\s*(?:;|$)/.exec(clause)?.[1]
+    if (version !== undefined && clause.includes('g=apidiscovery.k8s.io')) return version
+  }
+  return undefined
+}
+
+const plainDocument = ({ body }: Document): Reply => ({
+  code: 200,
+  headers: { 'content-type': 'application/json' },
+  body,
+})
+
+function documentReply(request: AnyRequest, { body, etag }: Document, contentType: string): Reply {
+  const headers = { 'content-type': contentType, etag, vary: 'Accept', 'cache-control': 'public' }
+  if (request.headers['if-none-match'] === etag) return { code: 304, headers, body: '' }
+  return { code: 200, headers, body }
+}
+
