@@ -104,6 +104,11 @@ export class DiskPodFiles implements PodFiles {
     }
   }
 
+  async size(path: string): Promise<number | undefined> {
+    const stat = await fs.stat(path).catch(ignore('ENOENT', 'ENOTDIR'))
+    return stat?.size
+  }
+
   async kind(path: string): Promise<'file' | 'directory' | 'other' | undefined> {
     const stat = await fs.stat(path).catch(ignore('ENOENT', 'ENOTDIR'))
     if (stat === undefined) return undefined

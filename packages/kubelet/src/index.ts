@@ -1,1 +1,30 @@
-export type { PodRuntime } from './runtime.ts'
+// One node's kubelet
+export { createKubelet, type Kubelet, type KubeletOptions } from './kubelet.ts'
+export {
+  type NodeOptions,
+  nodeLabels,
+  nodeTaints,
+  providerTaint,
+  virtualCapacity,
+} from './node/node-options.ts'
+// Names others need
+export { sidecarConditionType } from './pod/pod-conditions.ts'
+// Order of start and stop
+export {
+  type ContainerLife,
+  type ExitGroup,
+  type PodLife,
+  podLife,
+  sharedGraceAnnotation,
+} from './pod/pod-life.ts'
+export { sidecarHoldEvent, virtualNodeLabel } from './pod/sidecar-hold.ts'
+export { stdlogDriver } from './volume/pod-volumes.ts'
+// Which references into other namespaces are resolved
+export {
+  type CrossNamespaceReference,
+  notAuthorizedReason,
+  parseReference,
+  type ReferencePolicy,
+  type ReferenceVerdict,
+  refuseAllReferences,
+} from './volume/reference-policy.ts'

@@ -289,6 +289,8 @@ export interface PodFiles {
   readTail(path: string, maxBytes: number): Promise<Buffer | undefined>
   /** Bytes from `offset` on, at most 64 KiB; empty at the end; undefined when there is no such file. */
   read(path: string, offset: number): Promise<Buffer | undefined>
+  /** Bytes of a file, or undefined when there is none. */
+  size(path: string): Promise<number | undefined>
   /** What is at the path, or undefined when there is nothing. Links are followed. */
   kind(path: string): Promise<'file' | 'directory' | 'other' | undefined>
   /**

@@ -1,13 +1,14 @@
-import type { NodeAddress, Quantity, Taint } from '@outrigger/kube'
+import type { NodeAddress, Taint } from '@outrigger/kube'
+import type { Amount } from '../pod/amount.ts'
 
 /** What a node says of itself. */
 export interface NodeOptions {
   readonly name: string
   /** A virtual node runs no DaemonSets, refuses what needs a machine, and starts a pod only once its sidecars are decided. */
   readonly isVirtual: boolean
-  readonly capacity: Readonly<Record<string, Quantity>>
+  readonly capacity: Readonly<Record<string, Amount>>
   /** Defaults to `capacity`. */
-  readonly allocatable?: Readonly<Record<string, Quantity>>
+  readonly allocatable?: Readonly<Record<string, Amount>>
   /** Added to those that every node of its sort has; these win. */
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
@@ -27,7 +28,7 @@ export interface NodeOptions {
 }
 
 /** A capacity that a virtual node offers where nobody says otherwise: the back end refuses what it cannot place. */
-export const virtualCapacity: Readonly<Record<string, Quantity>> = {
+export const virtualCapacity: Readonly<Record<string, Amount>> = {
   cpu: '10000',
   memory: '64Ti',
   'ephemeral-storage': '100Ti',

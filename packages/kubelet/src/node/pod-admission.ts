@@ -1,13 +1,13 @@
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Quantity } from '@outrigger/kube'
-import { amountOf, millisOf } from '../pod/amount.ts'
+import { matchesNodeSelector, type Node, type Pod } from '@outrigger/kube'
+import { type Amount, amountOf, millisOf } from '../pod/amount.ts'
 import type { PodLife } from '../pod/pod-life.ts'
 import type { PodVerdict } from '../pod/pod-status.ts'
 import { parseReference } from '../volume/reference-policy.ts'
 
 export interface AdmissionFacts {
-  readonly node: Pick<Node, 'metadata' | 'spec'>
+  readonly node: Node
   readonly isVirtual: boolean
-  readonly allocatable: Readonly<Record<string, Quantity>>
+  readonly allocatable: Readonly<Record<string, Amount>>
   /** What the other pods of the node ask for. */
   readonly used: Requests
   readonly podCount: number
@@ -70,50 +70,16 @@ function refuseOnVirtualNode(pod: Pod, life: PodLife): PodVerdict | undefined {
   return undefined
 }
 
-function refuseAffinity(pod: Pod, node: Pick<Node, 'metadata' | 'spec'>): PodVerdict | undefined {
+function refuseAffinity(pod: Pod, node: Node): PodVerdict | undefined {
   const labels = node.metadata.labels ?? {}
-  const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value)
-  const terms =
-    pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
-  const matches = terms === undefined || terms.some((term) => matchesTerm(term, labels, node.metadata.name))
-  if (selected && matches) return undefined
+  const isSelected = Object.entries(pod.spec.nodeSelector ?? {}).every(
+    ([key, value]) => labels[key] === value,
+  )
+  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  if (isSelected && (required === undefined || matchesNodeSelector(required, node))) return undefined
   return {
     reason: 'NodeAffinity',
     message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
-  }
-}
-
-function matchesTerm(
-  term: NodeSelectorTerm,
-  labels: Readonly<Record<string, string>>,
-  name: string,
-): boolean {
-  const expressions = term.matchExpressions ?? []
-  const fields = term.matchFields ?? []
-  if (expressions.length + fields.length === 0) return false
-  return (
-    expressions.every((each) => matchesRequirement(each, labels[each.key])) &&
-    fields.every((each) => matchesRequirement(each, each.key === 'metadata.name' ? name : undefined))
-  )
-}
-
-function matchesRequirement(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
-  const values = requirement.values ?? []
-  switch (requirement.operator) {
-    case 'In':
-      return value !== undefined && values.includes(value)
-    case 'NotIn':
-      return value === undefined || !values.includes(value)
-    case 'Exists':
-      return value !== undefined
-    case 'DoesNotExist':
-      return value === undefined
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0])
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0])
-    default:
-      return false
   }
 }
 
@@ -160,6 +126,6 @@ export function podRequests(pod: Pod): Requests {
   return total
 }
 
-function amountIn(resource: string, quantity: Quantity | undefined): number {
+function amountIn(resource: string, quantity: Amount | undefined): number {
   return resource === 'cpu' ? millisOf(quantity) : Math.ceil(amountOf(quantity))
 }

@@ -1,0 +1,443 @@
+import type { Client } from '@outrigger/client'
+import { createEventRecorder, createInformer, type RunnableInformer } from '@outrigger/controller'
+import {
+  type Clock,
+  type Deferred,
+  deferred,
+  type Logger,
+  messageOf,
+  type Random,
+  type Runnable,
+} from '@outrigger/foundation'
+import { type Node, type Pod, resources, type Service } from '@outrigger/kube'
+import { type NodeOptions, nodeLabels } from './node/node-options.ts'
+import { NodeRegistration } from './node/node-registration.ts'
+import { podRequests, type Requests, refusePod } from './node/pod-admission.ts'
+import { recordedGrace } from './pod/container-record.ts'
+import type { NodeContext } from './pod/node-context.ts'
+import { isAlive } from './pod/observed-pod.ts'
+import type { PodLife } from './pod/pod-life.ts'
+import type { PodVerdict } from './pod/pod-status.ts'
+import { PodWorker } from './pod/pod-worker.ts'
+import { dialNetwork } from './probe/connection.ts'
+import type { PodRuntime, SandboxState } from './runtime.ts'
+import { RuntimeWatch } from './runtime-watch.ts'
+import { KubeletServer, type KubeletServerOptions } from './server/kubelet-server.ts'
+import { LogRotation, type LogRotationOptions } from './server/log-rotation.ts'
+import { PodVolumes } from './volume/pod-volumes.ts'
+import { type ReferencePolicy, refuseAllReferences } from './volume/reference-policy.ts'
+import { ReferencedObjects } from './volume/referenced-objects.ts'
+import { ServiceAccountTokens } from './volume/service-account-tokens.ts'
+
+export interface KubeletOptions {
+  readonly client: Client
+  readonly runtime: PodRuntime
+  readonly node: NodeOptions
+  /** The HTTPS endpoints; left out, the node has none and logs and exec do not work. */
+  readonly server?: Omit<KubeletServerOptions, 'pods' | 'runtime' | 'clock' | 'logger'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Grants references into other namespaces on a virtual node. Defaults to none. */
+  readonly referencePolicy?: ReferencePolicy
+  /** Milliseconds between looks at volumes nobody said had changed. Defaults to 60,000. */
+  readonly volumeSyncPeriod?: number
+  /** Milliseconds between complete lists of the runtime. Defaults to 10,000. */
+  readonly runtimeListPeriod?: number
+  readonly logRotation?: Partial<LogRotationOptions>
+  /** Milliseconds between looks for what nobody owns. Defaults to 60,000. */
+  readonly housekeepingPeriod?: number
+}
+
+/** One node's kubelet. */
+export interface Kubelet extends Runnable {
+  /** Resolves once the node is registered and its pods are watched; rejects when `run` fails before. */
+  readonly ready: Promise<void>
+  /** The port the server listens on; 0 before. */
+  readonly port: number
+  /** Looks again at every pod whose references or labels may be judged differently now. */
+  reconsider(): void
+  /** How many pods it looks after. */
+  readonly podCount: number
+}
+
+/**
+ * A kubelet for one node over a runtime.
+ *
+ * Guarantees: survives failures of the API server and of the runtime; started again, it finds what it had
+ * started and starts nothing twice; on stop it leaves the containers running. Assumes to be the only one
+ * for its node and its runtime.
+ */
+export function createKubelet(options: KubeletOptions): Kubelet {
+  return new NodeKubelet(options)
+}
+
+class NodeKubelet implements Kubelet {
+  readonly name: string
+  readonly #options: KubeletOptions
+  readonly #ready: Deferred<void> = deferred()
+  readonly #workers = new Map<string, PodWorker>()
+  readonly #used = new Map<string, number>()
+  readonly #counted = new Map<string, Requests>()
+  readonly #objects: ReferencedObjects
+  readonly #volumes: PodVolumes
+  readonly #pods: RunnableInformer<Pod>
+  readonly #services: RunnableInformer<Service>
+  readonly #recorder: ReturnType<typeof createEventRecorder>
+  readonly #context: NodeContext
+  readonly #burying = new Map<string, Promise<void>>()
+  #server: KubeletServer | undefined
+  #runtimeName = 'unknown'
+  #node: Node
+  #stopping = new AbortController()
+  #found = new Map<string, SandboxState[]>()
+
+  constructor(options: KubeletOptions) {
+    this.#options = options
+    const { client, clock, random, node, runtime } = options
+    const logger = options.logger.with({ node: node.name })
+    this.name = `kubelet ${node.name}`
+    // Nobody has to wait for it.
+    this.#ready.promise.catch(() => {})
+    this.#node = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels: nodeLabels(node) }, spec: {} }
+    const shared = { client, clock, random, logger }
+    this.#objects = new ReferencedObjects({ ...shared, onChange: (uids) => this.#refreshVolumes(uids) })
+    this.#volumes = new PodVolumes({
+      files: runtime.files,
+      objects: this.#objects,
+      tokens: new ServiceAccountTokens(client, clock),
+      policy: options.referencePolicy ?? refuseAllReferences,
+      isVirtual: node.isVirtual,
+    })
+    this.#pods = createInformer<Pod>({
+      ...shared,
+      resource: resources.pods,
+      fieldSelector: `spec.nodeName=${node.name}`,
+    })
+    this.#services = createInformer<Service>({
+      ...shared,
+      resource: resources.services,
+      indexes: { namespace: (service) => [service.metadata.namespace ?? ''] },
+    })
+    this.#recorder = createEventRecorder({
+      ...shared,
+      component: 'kubelet',
+      host: node.name,
+      queueSize: 10_000,
+    })
+    this.#context = this.#createContext(logger)
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0
+  }
+
+  get podCount(): number {
+    return this.#workers.size
+  }
+
+  reconsider(): void {
+    for (const worker of this.#workers.values()) worker.refreshVolumes()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const stopping = this.#stopping
+    const onAbort = () => stopping.abort(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    const unsubscribe = this.#options.referencePolicy?.onChange?.(() => this.reconsider())
+    const ended: Promise<void>[] = []
+    try {
+      await this.#start(ended, stopping.signal)
+      this.#ready.resolve()
+      await Promise.all(ended)
+    } catch (error) {
+      stopping.abort(error)
+      this.#ready.reject(error)
+      await Promise.allSettled(ended)
+      if (!signal.aborted) throw error
+    } finally {
+      unsubscribe?.()
+      signal.removeEventListener('abort', onAbort)
+      await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
+      await Promise.allSettled(this.#burying.values())
+      await this.#objects.close()
+      await this.#server?.close()
+    }
+  }
+
+  async #start(ended: Promise<void>[], signal: AbortSignal): Promise<void> {
+    const { runtime, clock, random, logger, server } = this.#options
+    ended.push(this.#recorder.run(signal))
+    if (server !== undefined) {
+      this.#server = new KubeletServer({ ...server, pods: this.#serving(), runtime, clock, logger })
+      await this.#server.listen()
+    }
+    ended.push(this.#services.run(signal))
+    const registration = this.#registration()
+    await this.#registerWithPatience(registration, signal)
+    ended.push(registration.run(signal))
+    this.#remember(await runtime.list(signal))
+    this.#pods.onChange({
+      onAdd: (pod) => this.#onPod(pod),
+      onUpdate: (pod) => this.#onPod(pod),
+      onDelete: (pod) => this.#onGone(pod),
+    })
+    ended.push(this.#pods.run(signal))
+    await Promise.race([this.#pods.synced, abortion(signal)])
+    this.#found.clear()
+    const watch = new RuntimeWatch({
+      runtime,
+      clock,
+      random,
+      logger,
+      onChange: (uid) => this.#workers.get(uid)?.wake(),
+      onList: (sandboxes) => this.#compare(sandboxes),
+      ...(this.#options.runtimeListPeriod !== undefined && { listPeriod: this.#options.runtimeListPeriod }),
+    })
+    ended.push(watch.run(signal))
+    ended.push(this.#keepHouse(signal))
+    const rotation = new LogRotation({
+      runtime,
+      clock,
+      logger,
+      sandboxes: () => [...this.#workers.values()].flatMap((worker) => worker.observed.sandbox ?? []),
+      ...this.#options.logRotation,
+    })
+    ended.push(rotation.run(signal))
+  }
+
+  #registration(): NodeRegistration {
+    const { client, runtime, node, clock, random, logger } = this.#options
+    return new NodeRegistration({
+      client,
+      runtime,
+      node,
+      clock,
+      random,
+      logger,
+      port: () => this.port,
+      onNode: (object) => {
+        this.#node = object
+      },
+      onVersion: (version) => {
+        const scheme = version.split('://')[0]
+        if (scheme) this.#runtimeName = scheme
+      },
+    })
+  }
+
+  /** An API server that is only just starting is waited for. */
+  async #registerWithPatience(registration: NodeRegistration, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options
+    for (let pause = 100; ; pause = Math.min(pause * 2, 7_000)) {
+      try {
+        return await registration.register(signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        logger.warn('node could not be registered yet', { error: messageOf(error) })
+        await clock.sleep(pause, signal)
+      }
+    }
+  }
+
+  #createContext(logger: Logger): NodeContext {
+    const { client, runtime, clock, random, node, volumeSyncPeriod = 60_000 } = this.#options
+    const { dial } = runtime
+    return {
+      client,
+      runtime,
+      clock,
+      random,
+      logger,
+      volumes: this.#volumes,
+      nodeName: node.name,
+      isVirtual: node.isVirtual,
+      hostIps: node.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address),
+      runtimeName: () => this.#runtimeName,
+      allocatable: node.allocatable ?? node.capacity,
+      dns: node.dns ?? { servers: [], domain: 'cluster.local' },
+      volumeSyncPeriod,
+      services: (namespace) => this.#servicesFor(namespace),
+      record: (pod, type, reason, message, fieldPath) =>
+        this.#recorder.event(pod, { type, reason, message, ...(fieldPath !== undefined && { fieldPath }) }),
+      dialTo: (sandboxId) =>
+        dial === undefined
+          ? dialNetwork
+          : (host, port, signal) => dial.call(runtime, sandboxId, host, port, signal),
+    }
+  }
+
+  async #servicesFor(namespace: string): Promise<readonly Service[]> {
+    await this.#services.synced
+    const { store } = this.#services
+    const master = store.get('default/kubernetes')
+    const own = store.byIndex('namespace', namespace)
+    return master === undefined || namespace === 'default' ? own : [master, ...own]
+  }
+
+  // -- pods
+
+  #onPod(pod: Pod): void {
+    const uid = pod.metadata.uid ?? ''
+    const known = this.#workers.get(uid)
+    if (known !== undefined) {
+      known.update(pod)
+      return
+    }
+    const worker = new PodWorker({
+      context: this.#context,
+      pod,
+      admit: (candidate, life) => this.#admit(candidate, life),
+      onEnded: () => this.#uncount(uid),
+      onGone: () => this.#workers.delete(uid),
+    })
+    const found = this.#found.get(uid)
+    if (found !== undefined) {
+      worker.found(found)
+      this.#count(uid, podRequests(pod))
+    }
+    this.#workers.set(uid, worker)
+    worker.wake()
+  }
+
+  #onGone(pod: Pod): void {
+    this.#workers.get(pod.metadata.uid ?? '')?.remove()
+  }
+
+  #admit(pod: Pod, life: PodLife): PodVerdict | undefined {
+    const { node } = this.#options
+    const refusal = refusePod(pod, life, {
+      node: this.#node,
+      isVirtual: node.isVirtual,
+      allocatable: node.allocatable ?? node.capacity,
+      used: Object.fromEntries(this.#used),
+      podCount: this.#counted.size,
+    })
+    if (refusal === undefined) this.#count(pod.metadata.uid ?? '', podRequests(pod))
+    return refusal
+  }
+
+  #count(uid: string, requests: Requests): void {
+    if (this.#counted.has(uid)) return
+    this.#counted.set(uid, requests)
+    for (const [key, amount] of Object.entries(requests))
+      this.#used.set(key, (this.#used.get(key) ?? 0) + amount)
+  }
+
+  #uncount(uid: string): void {
+    const requests = this.#counted.get(uid)
+    if (requests === undefined) return
+    this.#counted.delete(uid)
+    for (const [key, amount] of Object.entries(requests))
+      this.#used.set(key, (this.#used.get(key) ?? 0) - amount)
+  }
+
+  #refreshVolumes(uids: ReadonlySet<string>): void {
+    for (const uid of uids) this.#workers.get(uid)?.refreshVolumes()
+  }
+
+  #serving() {
+    return {
+      get: (namespace: string, name: string) => {
+        const pod = this.#pods.store.get(`${namespace}/${name}`)
+        const worker = pod === undefined ? undefined : this.#workers.get(pod.metadata.uid ?? '')
+        return worker === undefined
+          ? undefined
+          : { pod: worker.pod, observed: worker.observed, status: worker.status }
+      },
+      list: () => [...this.#workers.values()].map((worker) => ({ ...worker.pod, status: worker.status })),
+      nodeName: this.#options.node.name,
+    }
+  }
+
+  // -- what nobody owns
+
+  #remember(sandboxes: readonly SandboxState[]): void {
+    this.#found = groupByPod(sandboxes)
+  }
+
+  /** Wakes workers that have missed something. */
+  #compare(sandboxes: readonly SandboxState[]): void {
+    for (const [uid, ofPod] of groupByPod(sandboxes)) {
+      const worker = this.#workers.get(uid)
+      if (worker === undefined) this.#buryOrphan(uid, ofPod)
+      else if (fingerprint(worker.observed.sandboxes) !== fingerprint(ofPod)) worker.wake()
+    }
+  }
+
+  async #keepHouse(signal: AbortSignal): Promise<void> {
+    const { runtime, clock, logger, housekeepingPeriod = 60_000 } = this.#options
+    while (!signal.aborted) {
+      try {
+        this.#compare(await runtime.list(signal))
+        for (const uid of await runtime.files.pods()) {
+          if (!this.#workers.has(uid) && !this.#burying.has(uid)) await this.#volumes.remove(uid)
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        logger.warn('leftovers could not be cleared', { error: messageOf(error) })
+      }
+      await clock.sleep(housekeepingPeriod, signal).catch(() => {})
+    }
+  }
+
+  /** Ends a pod that the API server knows nothing of. Only asked once the pods are known. */
+  #buryOrphan(uid: string, sandboxes: readonly SandboxState[]): void {
+    if (this.#burying.has(uid) || !this.#pods.hasSynced) return
+    const { runtime, logger } = this.#options
+    const { signal } = this.#stopping
+    const work = async () => {
+      for (const sandbox of sandboxes) {
+        const alive = sandbox.containers.filter(isAlive)
+        await Promise.all(alive.map((run) => runtime.stopContainer(run.id, recordedGrace(run), signal)))
+        await runtime.stopSandbox(sandbox.id, signal)
+        await runtime.removeSandbox(sandbox.id, signal)
+        await runtime.files.remove(runtime.files.logDirectory(sandbox.pod))
+      }
+      await this.#volumes.remove(uid)
+    }
+    const burial = work()
+      .catch((error: unknown) => {
+        if (!signal.aborted)
+          logger.warn('an orphaned pod could not be removed', { uid, error: messageOf(error) })
+      })
+      .finally(() => this.#burying.delete(uid))
+    this.#burying.set(uid, burial)
+  }
+}
+
+function groupByPod(sandboxes: readonly SandboxState[]): Map<string, SandboxState[]> {
+  const groups = new Map<string, SandboxState[]>()
+  for (const sandbox of sandboxes) {
+    const group = groups.get(sandbox.pod.uid)
+    if (group === undefined) groups.set(sandbox.pod.uid, [sandbox])
+    else group.push(sandbox)
+  }
+  return groups
+}
+
+/** Changes when something happened to the sandboxes or their containers. */
+function fingerprint(sandboxes: readonly SandboxState[]): string {
+  return sandboxes
+    .map(
+      ({ id, isReady, containers }) =>
+        `${id}/${isReady}:${containers
+          .map((run) => run.id + run.state)
+          .sort()
+          .join()}`,
+    )
+    .sort()
+    .join(';')
+}
+
+function abortion(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

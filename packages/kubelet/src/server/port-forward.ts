@@ -1,0 +1,140 @@
+import { Duplex } from 'node:stream'
+import { type Logger, messageOf } from '@outrigger/foundation'
+import type { WebSocket } from 'ws'
+import type { PodRuntime } from '../runtime.ts'
+import { SpdyConnection, type SpdyStream } from './spdy-connection.ts'
+import { channelWriter } from './websocket-command.ts'
+
+export interface ForwardTarget {
+  readonly runtime: PodRuntime
+  readonly sandboxId: string
+  readonly podUid: string
+  readonly logger: Logger
+}
+
+/** Port forwarding over SPDY, raw or inside a WebSocket: a pair of streams per connection. */
+export async function forwardSpdy(transport: Duplex, target: ForwardTarget): Promise<void> {
+  const stop = new AbortController()
+  const waiting = new Map<string, { error?: SpdyStream; data?: SpdyStream }>()
+  const connection = new SpdyConnection(transport, (stream) => {
+    const type = stream.headers.get('streamtype')
+    const key = stream.headers.get('requestid') ?? ''
+    const pair = waiting.get(key) ?? {}
+    if (type === 'error') pair.error = stream
+    else if (type === 'data') pair.data = stream
+    waiting.set(key, pair)
+    if (pair.error === undefined || pair.data === undefined) return
+    waiting.delete(key)
+    const port = Number(pair.data.headers.get('port'))
+    void forwardOne(pair.data, pair.error, port, target, stop.signal)
+  })
+  await connection.closed
+  stop.abort()
+}
+
+async function forwardOne(
+  data: Duplex,
+  error: Duplex,
+  port: number,
+  target: ForwardTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  error.resume()
+  try {
+    const pod = await target.runtime.portForward(target.sandboxId, port, signal)
+    await joinDuplex(data, pod, signal)
+  } catch (failure) {
+    if (signal.aborted) return
+    const message = `error forwarding port ${port} to pod ${target.sandboxId}, uid ${target.podUid}: ${messageOf(failure)}`
+    target.logger.debug('port could not be forwarded', { port, error: messageOf(failure) })
+    data.end()
+    error.write(message)
+  }
+  error.end()
+}
+
+/** Copies both ways until both sides have ended. */
+function joinDuplex(near: Duplex, far: Duplex, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      signal.removeEventListener('abort', onAbort)
+      far.destroy()
+      if (!near.writableEnded) near.end()
+      resolve()
+    }
+    const onAbort = () => finish()
+    signal.addEventListener('abort', onAbort, { once: true })
+    far.once('error', finish)
+    far.once('close', finish)
+    near.once('error', finish)
+    near.pipe(far)
+    far.pipe(near)
+  })
+}
+
+/** Port forwarding over `v4.channel.k8s.io`: two channels per port, data and errors. */
+export async function forwardChannels(
+  socket: WebSocket,
+  ports: readonly number[],
+  target: ForwardTarget,
+): Promise<void> {
+  const stop = new AbortController()
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  socket.on('error', () => socket.terminate())
+  const connections = await Promise.all(
+    ports.map(async (port, index) => {
+      const data = channelWriter(socket, index * 2)
+      const error = channelWriter(socket, index * 2 + 1)
+      const head = Buffer.alloc(2)
+      head.writeUInt16LE(port)
+      data.write(head)
+      error.write(head)
+      try {
+        const pod = await target.runtime.portForward(target.sandboxId, port, stop.signal)
+        pod.on('error', () => pod.destroy())
+        pod.pipe(data, { end: false })
+        return pod
+      } catch (failure) {
+        error.write(`error forwarding port ${port} to pod: ${messageOf(failure)}`)
+        return undefined
+      }
+    }),
+  )
+  socket.on('message', (message: Buffer) => {
+    const number = message[0] ?? 0
+    if (number % 2 === 0) connections[number / 2]?.write(message.subarray(1))
+  })
+  await closed
+  stop.abort()
+  for (const connection of connections) connection?.destroy()
+}
+
+/** The bytes inside the messages of a WebSocket, as one stream. */
+export function webSocketBytes(socket: WebSocket): Duplex {
+  const bytes = new Duplex({
+    read() {
+      socket.resume()
+    },
+    write(chunk: Buffer, _encoding, done) {
+      if (socket.readyState !== socket.OPEN) return done()
+      socket.send(chunk, { binary: true }, () => done())
+    },
+    final(done) {
+      socket.close(1000)
+      done()
+    },
+    destroy(_error, done) {
+      socket.terminate()
+      done(null)
+    },
+  })
+  socket.on('message', (message: Buffer) => {
+    if (!bytes.push(message)) socket.pause()
+  })
+  socket.on('error', () => bytes.destroy())
+  socket.once('close', () => {
+    bytes.push(null)
+    bytes.destroy()
+  })
+  return bytes
+}
