@@ -1,0 +1,120 @@
+import type { Logger } from '@outrigger/foundation'
+import {
+  authoredPodErrors,
+  expectedReferences,
+  hasVirtualNodeLabel,
+  InjectionFailure,
+  injectedPodErrors,
+  patchOf,
+  planInjection,
+  planPod,
+  updatedPodErrors,
+} from '@outrigger/injection'
+import type { FieldError, Pod } from '@outrigger/kube'
+import {
+  type AdmissionAnswer,
+  type AdmissionHandler,
+  type AdmissionRequest,
+  allow,
+  refuse,
+} from '@outrigger/webhook'
+import type { PodFactsSource } from './pod-facts.ts'
+
+export interface PodHandlerOptions {
+  readonly facts: PodFactsSource
+  readonly logger: Logger
+  /** User names of Outrigger itself: they alone may set the virtual-node label and change records. */
+  readonly trustedUsers: readonly string[]
+}
+
+/** Routes and injects pods: at creation, and when the virtual-node label is set on one that is bound already. */
+export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOptions): AdmissionHandler {
+  return async (request, signal) => {
+    const pod = podOf(request)
+    if (pod === undefined || request.subResource !== '') return allow
+    const known = await facts.factsFor(request.namespace, signal)
+    return planned(pod, () => {
+      if (request.operation === 'CREATE') {
+        const errors = authoredPodErrors(pod)
+        if (errors.length > 0) return refused(pod, errors)
+        return report(planPod(pod, known))
+      }
+      if (!isNewlyLabelled(request) || !trustedUsers.includes(request.user.name)) return allow
+      return report(planInjection(pod, known))
+    })
+
+    function report(plan: ReturnType<typeof planInjection>): AdmissionAnswer {
+      const patch = patchOf(pod as Pod, plan)
+      if (patch.length > 0)
+        logger.debug('pod was planned', {
+          namespace: request.namespace,
+          pod: nameOf(pod as Pod),
+          containers: plan.containers.map(({ name }) => name),
+        })
+      return { allowed: true, patch, warnings: plan.warnings }
+    }
+  }
+}
+
+/** Watches over pods of virtual nodes: nothing in them may claim more than injection gave them. */
+export function createPodValidator({ facts, trustedUsers }: PodHandlerOptions): AdmissionHandler {
+  return async (request, signal) => {
+    const pod = podOf(request)
+    if (pod === undefined) return allow
+    const old = request.oldObject as Pod | undefined
+    if (request.operation === 'UPDATE' && old !== undefined) {
+      if (!trustedUsers.includes(request.user.name)) return verdict(pod, updatedPodErrors(pod, old))
+      if (!isNewlyLabelled(request)) return allow
+      // Nobody has looked at this pod before: it may have been created while no manager answered.
+      const authored = authoredPodErrors(withNamespace(old, request.namespace))
+      if (authored.length > 0) return refused(pod, authored)
+    }
+    if (!hasVirtualNodeLabel(pod)) return allow
+    const known = await facts.factsFor(request.namespace, signal)
+    return planned(pod, () => verdict(pod, injectedPodErrors(pod, expectedReferences(pod, known))))
+  }
+}
+
+function podOf(request: AdmissionRequest): Pod | undefined {
+  const { resource, object } = request
+  if (resource.group !== '' || resource.resource !== 'pods' || object === undefined) return undefined
+  return withNamespace(object as Pod, request.namespace)
+}
+
+/** At creation the object itself may not say where it will live. */
+function withNamespace(pod: Pod, namespace: string): Pod {
+  return pod.metadata.namespace ? pod : { ...pod, metadata: { ...pod.metadata, namespace } }
+}
+
+function isNewlyLabelled({ object, oldObject }: AdmissionRequest): boolean {
+  return (
+    hasVirtualNodeLabel(object as Pod) && oldObject !== undefined && !hasVirtualNodeLabel(oldObject as Pod)
+  )
+}
+
+/** Turns what cannot be injected into a refusal that names the culprit. */
+function planned(pod: Pod, plan: () => AdmissionAnswer): AdmissionAnswer {
+  try {
+    return plan()
+  } catch (error) {
+    if (!(error instanceof InjectionFailure)) throw error
+    return {
+      allowed: false,
+      code: 422,
+      reason: 'Invalid',
+      message: `pod ${JSON.stringify(nameOf(pod))} cannot be injected: ${error.message}`,
+    }
+  }
+}
+
+function verdict(pod: Pod, errors: readonly FieldError[]): AdmissionAnswer {
+  return errors.length > 0 ? refused(pod, errors) : allow
+}
+
+function refused(pod: Pod, errors: readonly FieldError[]): AdmissionAnswer {
+  return refuse(`pod ${JSON.stringify(nameOf(pod))}`, errors, 403)
+}
+
+function nameOf({ metadata }: Pod): string {
+  return metadata.name || `${metadata.generateName ?? ''}*`
+}

@@ -1,0 +1,57 @@
+import type { Client } from '@outrigger/client'
+import type { Clock, Logger, Random } from '@outrigger/foundation'
+import type { CertificateSource, ConfigurationNames, WebhookTarget } from '@outrigger/webhook'
+
+/** The names OpenKruise gives its parts; ours unless told otherwise. */
+export const defaultNames = {
+  namespace: 'kruise-system',
+  service: 'kruise-webhook-service',
+  certificateSecret: 'kruise-webhook-certs',
+  lease: 'outrigger-manager',
+  webhooks: {
+    mutating: 'kruise-mutating-webhook-configuration',
+    validating: 'kruise-validating-webhook-configuration',
+  },
+} as const
+
+export interface ManagerOptions {
+  readonly client: Client
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** The manager's own namespace, which its webhooks leave alone. Defaults to `kruise-system`. */
+  readonly namespace?: string
+  /** Tells this process from all others in leader election: host name and a uuid. */
+  readonly identity: string
+  /**
+   * The user name `client` authenticates as. It alone may set the virtual-node label and change
+   * injection records, besides `trustedUsers`.
+   */
+  readonly userName: string
+  /** Further users that are Outrigger, for example the manager of the release before. */
+  readonly trustedUsers?: readonly string[]
+  readonly webhook: ManagerWebhookOptions
+  /** Whether replicas agree on a leader. Defaults to true; a single process may do without. */
+  readonly leaderElection?: boolean
+  /** Group of the virtual nodes, which gets the rights of resource bindings. Defaults to `outrigger:virtual-nodes`. */
+  readonly virtualNodeGroup?: string
+  /** Converts between the versions of SidecarSet by webhook. Defaults to false: one schema for both. */
+  readonly convertsVersions?: boolean
+  /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
+  readonly sortsContainersByName?: boolean
+}
+
+export interface ManagerWebhookOptions {
+  /** Port 0: any free one. */
+  readonly listen: { readonly host?: string; readonly port: number }
+  /**
+   * How the API server reaches us. A function is told the port that was taken. Defaults to the
+   * Service `kruise-webhook-service` in the manager's namespace.
+   */
+  readonly target?: WebhookTarget | ((port: number) => WebhookTarget)
+  /** What to show. Left out: made by the manager and shared by its replicas in a Secret. */
+  readonly certificate?: CertificateSource
+  /** A name in a certificate that is handed in. Defaults to `localhost`. */
+  readonly serverName?: string
+  readonly names?: ConfigurationNames
+}

@@ -1,0 +1,281 @@
+import {
+  outriggerResources,
+  type SidecarSet,
+  type SidecarSetResourceBinding,
+  virtualNodeNames,
+} from '@outrigger/api'
+import {
+  createEventRecorder,
+  createInformers,
+  createLeaderElector,
+  type InformerSet,
+  runAll,
+  withoutManagedFields,
+} from '@outrigger/controller'
+import type { Runnable } from '@outrigger/foundation'
+import { SidecarSetIndex } from '@outrigger/injection'
+import { type Namespace, type Node, type Pod, resources } from '@outrigger/kube'
+import {
+  type AdmissionHandler,
+  type CertificateSource,
+  clientConfig,
+  createSharedCertificates,
+  createWebhookServer,
+  type WebhookServer,
+  type WebhookTarget,
+} from '@outrigger/webhook'
+import { validateBinding } from './admission/binding/binding-handler.ts'
+import { createPodFacts } from './admission/pod/pod-facts.ts'
+import { createPodMutator, createPodValidator } from './admission/pod/pod-handlers.ts'
+import {
+  convertObjects,
+  createSidecarSetValidator,
+  mutateSidecarSet,
+} from './admission/sidecar-set/sidecar-set-handlers.ts'
+import { webhookDeclarations, webhookPaths } from './admission/webhook-declarations.ts'
+import { installDefinitions } from './install/install-definitions.ts'
+import { defaultNames, type ManagerOptions } from './manager-options.ts'
+import { podIndexes } from './pod-indexes.ts'
+import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
+import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
+import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
+import { createSidecarSetStatusController } from './sidecar-set-status/sidecar-set-status-controller.ts'
+import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
+import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
+
+/** The product in a cluster: admission webhooks in every replica, controllers in the one that leads. */
+export interface Manager extends Runnable {
+  /** Whether webhooks answer from filled caches and are registered: pods created from now on are injected. */
+  readonly isReady: boolean
+  /** Resolves once `isReady` is true for the first time. */
+  readonly ready: Promise<void>
+}
+
+/** A manager that does nothing before `run`. */
+export function createManager(options: ManagerOptions): Manager {
+  return new OutriggerManager(options)
+}
+
+class OutriggerManager implements Manager {
+  readonly name = 'manager'
+  readonly ready: Promise<void>
+  readonly #options: ManagerOptions
+  readonly #namespace: string
+  readonly #informers: InformerSet
+  readonly #index = new SidecarSetIndex()
+  readonly #certificate: CertificateSource & Partial<Runnable>
+  readonly #server: WebhookServer
+  readonly #registration: WebhookRegistration
+  #becomeReady: () => void = () => {}
+
+  constructor(options: ManagerOptions) {
+    this.#options = options
+    this.#namespace = options.namespace ?? defaultNames.namespace
+    this.#informers = createInformers(options)
+    this.#certificate = options.webhook.certificate ?? this.#sharedCertificates()
+    this.#server = this.#createServer()
+    this.#registration = this.#createRegistration()
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
+  }
+
+  get isReady(): boolean {
+    return this.#informers.hasSynced && this.#registration.isRegistered
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { leaderElection = true } = this.#options
+    await runAll(
+      [
+        ...(this.#certificate.run ? [this.#certificate as Runnable] : []),
+        this.#server,
+        { name: 'manager work', run: (inner) => this.#work(leaderElection, inner) },
+      ],
+      signal,
+    )
+  }
+
+  /** Caches can be filled only when the API server knows our resources. */
+  async #work(leaderElection: boolean, signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#server.ready, untilAborted(signal)])
+    if (signal.aborted) return
+    await installDefinitions({ ...this.#options, definitions: this.#definitions() }, signal)
+    if (signal.aborted) return
+    const events = createEventRecorder({ ...this.#options, component: 'outrigger-manager', host: '' })
+    const controllers = [...this.#controllers(events), this.#registration]
+    const leading = leaderElection ? [this.#elector().runWhenLeader(controllers)] : controllers
+    await runAll([this.#informers, events, ...leading, this.#readiness()], signal)
+  }
+
+  #definitions() {
+    if (!this.#options.convertsVersions) return {}
+    const { port } = this.#server.address
+    const authorities = this.#certificate.authorities
+    return {
+      conversion: {
+        strategy: 'Webhook',
+        webhook: {
+          clientConfig: clientConfig(this.#target(port), webhookPaths.convert[0], authorities),
+          conversionReviewVersions: ['v1'],
+        },
+      },
+    }
+  }
+
+  /** Every controller, as one list. */
+  #controllers(events: ReturnType<typeof createEventRecorder>): Runnable[] {
+    const shared = { ...this.#options, events }
+    const pods = this.#pods()
+    const sidecarSets = this.#sidecarSets()
+    const namespaces = this.#namespaces()
+    const namespaceLabels = (name: string) => namespaces.store.get(name)?.metadata.labels
+    return [
+      createSidecarSetStatusController({ ...shared, sidecarSets, pods, namespaces }),
+      createVirtualNodeLabelController({ ...shared, pods, virtualNodes: this.#virtualNodes() }),
+      createVirtualNodeAuditController({ ...shared, pods, sidecarSets: this.#index, namespaceLabels }),
+      createResourceBindingController({
+        ...shared,
+        sidecarSets,
+        bindings: this.#informers.for<SidecarSetResourceBinding>(
+          outriggerResources.sidecarSetResourceBindings,
+          { trim: withoutManagedFields },
+        ),
+        subjects: {
+          group: this.#options.virtualNodeGroup ?? virtualNodeNames.group,
+          manager: this.#options.userName,
+        },
+      }),
+    ]
+  }
+
+  #pods() {
+    return this.#informers.for<Pod>(resources.pods, { trim: withoutManagedFields, indexes: podIndexes })
+  }
+
+  #namespaces() {
+    return this.#informers.for<Namespace>(resources.namespaces, { trim: withoutManagedFields })
+  }
+
+  #sidecarSets() {
+    return this.#informers.for<SidecarSet>(outriggerResources.sidecarSets, { trim: withoutManagedFields })
+  }
+
+  #virtualNodes() {
+    const { nodeTypeLabel, nodeType } = virtualNodeNames
+    return this.#informers.for<Node>(resources.nodes, {
+      labelSelector: `${nodeTypeLabel}=${nodeType}`,
+      trim: withoutManagedFields,
+    })
+  }
+
+  #createServer(): WebhookServer {
+    const {
+      client,
+      clock,
+      logger,
+      userName,
+      trustedUsers = [],
+      sortsContainersByName = false,
+    } = this.#options
+    this.#sidecarSets().onChange({
+      onAdd: (sidecarSet) => this.#index.set(sidecarSet),
+      onUpdate: (sidecarSet) => this.#index.set(sidecarSet),
+      onDelete: ({ metadata }) => this.#index.delete(metadata.name),
+    })
+    const facts = createPodFacts({
+      client,
+      clock,
+      sidecarSets: this.#index,
+      namespaces: this.#namespaces().store,
+      virtualNodes: this.#virtualNodes().store,
+      sortsContainersByName,
+    })
+    const pod = { facts, logger, trustedUsers: [userName, ...trustedUsers] }
+    const handlers: (readonly [readonly string[], AdmissionHandler])[] = [
+      [webhookPaths.mutatePod, this.#whenSynced(createPodMutator(pod))],
+      [webhookPaths.validatePod, this.#whenSynced(createPodValidator(pod))],
+      [webhookPaths.mutateSidecarSet, mutateSidecarSet],
+      [webhookPaths.validateSidecarSet, this.#whenSynced(createSidecarSetValidator(this.#index))],
+      [webhookPaths.validateBinding, validateBinding],
+    ]
+    return createWebhookServer({
+      clock,
+      logger,
+      listen: this.#options.webhook.listen,
+      certificate: this.#certificate,
+      handlers: Object.fromEntries(
+        handlers.flatMap(([paths, handler]) => paths.map((path) => [path, handler])),
+      ),
+      converters: Object.fromEntries(webhookPaths.convert.map((path) => [path, convertObjects])),
+    })
+  }
+
+  /** Answers from half a cache would leave pods without sidecars; no answer lets failurePolicy decide. */
+  #whenSynced(handler: AdmissionHandler): AdmissionHandler {
+    return (request, signal) => {
+      if (!this.#informers.hasSynced) throw new Error('the caches are not filled yet')
+      return handler(request, signal)
+    }
+  }
+
+  #createRegistration(): WebhookRegistration {
+    const { client, clock, logger, webhook } = this.#options
+    return createWebhookRegistration({
+      client,
+      clock,
+      logger,
+      server: this.#server,
+      certificate: this.#certificate,
+      declarations: webhookDeclarations(this.#namespace),
+      names: webhook.names ?? defaultNames.webhooks,
+      target: (port) => this.#target(port),
+      serverName: webhook.serverName ?? 'localhost',
+      isReady: () => this.#informers.hasSynced,
+    })
+  }
+
+  #target(port: number): WebhookTarget {
+    const { target } = this.#options.webhook
+    if (typeof target === 'function') return target(port)
+    return target ?? { service: { namespace: this.#namespace, name: defaultNames.service } }
+  }
+
+  #sharedCertificates() {
+    const { client, clock, logger } = this.#options
+    return createSharedCertificates({
+      store: createSecretCertificateStore(client, {
+        namespace: this.#namespace,
+        name: defaultNames.certificateSecret,
+      }),
+      dnsNames: [`${defaultNames.service}.${this.#namespace}.svc`],
+      clock,
+      logger,
+    })
+  }
+
+  #elector() {
+    return createLeaderElector({
+      ...this.#options,
+      lease: { namespace: this.#namespace, name: defaultNames.lease },
+    })
+  }
+
+  /** Says when the manager is ready. A replica that does not lead is so once its caches are filled. */
+  #readiness(): Runnable {
+    return {
+      name: 'manager readiness',
+      run: async (signal) => {
+        while (!signal.aborted && !this.isReady) await this.#options.clock.sleep(50, signal).catch(() => {})
+        if (!signal.aborted) this.#becomeReady()
+      },
+    }
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,108 @@
+import type { Client } from '@outrigger/client'
+import { type Clock, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
+import { resources } from '@outrigger/kube'
+import {
+  answers,
+  type CertificateSource,
+  type ConfigurationNames,
+  type WebhookDeclaration,
+  type WebhookServer,
+  type WebhookTarget,
+  webhookConfigurations,
+} from '@outrigger/webhook'
+import { ensureObject } from '../ensure-object.ts'
+
+export interface WebhookRegistrationOptions {
+  readonly client: Pick<Client, 'get' | 'create' | 'update'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly server: WebhookServer
+  readonly certificate: CertificateSource
+  readonly declarations: readonly WebhookDeclaration[]
+  readonly names: ConfigurationNames
+  /** Asked once the server listens. */
+  readonly target: (port: number) => WebhookTarget
+  /** A name the certificate holds, for asking ourselves. */
+  readonly serverName: string
+  /** What must be true before anything is registered: caches filled. */
+  readonly isReady: () => boolean
+  /** Milliseconds between two checks. Defaults to 60,000. */
+  readonly interval?: number
+}
+
+/** How far registration has come. */
+export interface WebhookRegistration extends Runnable {
+  /** Whether the configurations have been written at least once by this process. */
+  readonly isRegistered: boolean
+}
+
+const startPause = 200
+
+/**
+ * Registers the webhooks once our own endpoint answers over TLS, and keeps names, rules and caBundle as
+ * they must be. Never takes them away: pods that need us must wait while we are down.
+ */
+export function createWebhookRegistration(options: WebhookRegistrationOptions): WebhookRegistration {
+  const { client, clock, logger, server, certificate, interval = 60_000 } = options
+  let isRegistered = false
+
+  const register = async (signal: AbortSignal): Promise<void> => {
+    const { port } = server.address
+    const [mutating, validating] = webhookConfigurations(
+      options.names,
+      options.declarations,
+      options.target(port),
+      certificate.authorities,
+    )
+    const outcomes = [
+      await ensureObject(client, resources.mutatingWebhookConfigurations, mutating, signal),
+      await ensureObject(client, resources.validatingWebhookConfigurations, validating, signal),
+    ]
+    if (outcomes.some((outcome) => outcome !== 'unchanged'))
+      logger.info('webhooks are registered', { mutating: outcomes[0], validating: outcomes[1] })
+    isRegistered = true
+  }
+
+  const answersItself = async (): Promise<boolean> => {
+    const { host, port } = server.address
+    const own = host === '::' || host === '0.0.0.0' ? 'localhost' : host
+    return answers({ host: own, port, serverName: options.serverName, authorities: certificate.authorities })
+  }
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    await Promise.race([server.ready, clockless(signal)])
+    let wake = new AbortController()
+    const forget = certificate.onChange(() => wake.abort())
+    while (!signal.aborted) {
+      let pause = interval
+      try {
+        if (options.isReady() && (await answersItself())) await register(signal)
+        else pause = startPause
+      } catch (error) {
+        if (signal.aborted) break
+        logger.warn('webhooks could not be registered', { error: messageOf(error) })
+        pause = 2_000
+      }
+      const either = AbortSignal.any([signal, wake.signal])
+      await clock.sleep(pause, either).catch(() => {})
+      if (wake.signal.aborted) wake = new AbortController()
+    }
+    forget()
+  }
+
+  return {
+    name: 'webhook registration',
+    run,
+    get isRegistered() {
+      return isRegistered
+    },
+  }
+}
+
+/** Resolves when the signal aborts. */
+function clockless(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
