@@ -1,4 +1,4 @@
-import { parseQuantity, QuantityError } from './quantity.ts'
+import { parseQuantity, quantityFormMessage } from './quantity.ts'
 import { isRecord } from './record.ts'
 import type { Schema } from './schema.ts'
 
@@ -81,15 +81,9 @@ function checkString(value: unknown, schema: Schema, place: Place): string | und
 }
 
 function checkQuantity(value: unknown): string | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number')
-    return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-  try {
-    parseQuantity(value)
-    return undefined
-  } catch (error) {
-    if (error instanceof QuantityError) return error.message
-    throw error
-  }
+  const isReadable =
+    (typeof value === 'string' || typeof value === 'number') && parseQuantity(value) !== undefined
+  return isReadable ? undefined : quantityFormMessage
 }
 
 const timeExpression = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/

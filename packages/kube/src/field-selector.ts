@@ -61,13 +61,13 @@ function parseTerm(term: string, selector: string): FieldRequirement {
     return {
       field: term.slice(0, index),
       operator: operator === '!=' ? '!=' : '=',
-      value: unescape(term.slice(index + operator.length)),
+      value: unescaped(term.slice(index + operator.length)),
     }
   }
   throw new SelectorError(`invalid selector: '${selector}'; can't understand '${term}'`)
 }
 
-function unescape(value: string): string {
+function unescaped(value: string): string {
   let result = ''
   for (let index = 0; index < value.length; index++) {
     const letter = value[index] as string

@@ -1,5 +1,4 @@
 // Words
-
 export type {
   AdmissionOperation,
   AdmissionRequest,
@@ -36,7 +35,6 @@ export {
   withCondition,
   withoutCondition,
 } from './conditions.ts'
-// Values
 export { deepCopy } from './deep-copy.ts'
 export { deepEqual, semanticEqual } from './deep-equal.ts'
 export { deepFreeze } from './deep-freeze.ts'
@@ -70,15 +68,7 @@ export type * from './generated/kinds.ts'
 export { formatGoValue } from './go-format.ts'
 export { formatGoJson, formatGoString } from './go-json.ts'
 // Arithmetic
-export {
-  type IntOrPercent,
-  IntOrStringError,
-  isPercent,
-  isPercentage,
-  parsePercent,
-  scaledValue,
-  scaledValue,
-} from './int-or-string.ts'
+export { type IntOrPercent, isPercent, scaledValue } from './int-or-string.ts'
 // Patches
 export {
   applyJsonPatch,
@@ -109,8 +99,6 @@ export {
 export {
   matchesNodeSelector,
   matchesNodeSelectorTerm,
-  nodeSelectorMatches,
-  nodeSelectorTermMatches,
   podAdmitsNode,
   preferredNodeWeight,
 } from './node-affinity.ts'
@@ -131,42 +119,24 @@ export { PatchError } from './patch-error.ts'
 export {
   isSidecar,
   podLimits,
-  podLimits,
-  podRequests,
   podRequests,
   type QosClass,
-  type QosClass,
   qosClassOf,
-  qosClassOf,
-  type ResourceAmounts,
   type ResourceAmounts,
 } from './pod-resources.ts'
 export {
   addQuantities,
-  addQuantities,
-  canonicalQuantity,
   canonicalQuantity,
   compareQuantities,
-  compareQuantities,
-  formatQuantity,
+  type ExactQuantity,
   formatQuantity,
   maxQuantity,
   parseQuantity,
-  parseQuantity,
-  type Quantity,
-  type Quantity,
-  QuantityError,
-  type QuantityFormat,
+  quantityFormMessage,
   quantityMillis,
-  quantityMillis,
-  quantityOfMillis,
-  quantityOfUnits,
+  quantityToFraction,
   quantityToNumber,
-  quantityToNumber,
-  quantityValue,
   subtractQuantities,
-  subtractQuantities,
-  tryParseQuantity,
 } from './quantity.ts'
 export { isRecord } from './record.ts'
 export { resources } from './resources.ts'
@@ -176,27 +146,17 @@ export type { Schema } from './schema.ts'
 export {
   type CompiledSelector,
   compileLabelSelector,
-  compileLabelSelector,
   compileRequirements,
   describeLabelSelector,
   everything,
-  type FieldRequirement,
-  formatLabelSelector,
   formatLabelSelector,
   type LabelMatcher,
   type LabelRequirement,
   type Labels,
-  matchesFields,
   nothing,
-  parseFieldSelector,
   parseLabelSelector,
-  parseLabelSelector,
-  type Requirement,
   requirementHolds,
-  requirementsOf,
   SelectorError,
-  SelectorError,
-  type SelectorOperator,
   type SelectorOperator,
 } from './selector.ts'
 export { applyStrategicMergePatch } from './strategic-merge-patch.ts'
@@ -226,5 +186,5 @@ export {
   unionOf,
 } from './structured-merge/field-set.ts'
 export { type UpdateRequest, updateManagers } from './structured-merge/update-managers.ts'
-export { findUntoleratedTaint, tolerates, toleratesTaint, toleratesTaint, toleratesTaints } from './taints.ts'
+export { findUntoleratedTaint, toleratesTaint, toleratesTaints } from './taints.ts'
 export { formatYaml, ManifestError, type ParsedManifest, parseManifests, parseYaml } from './yaml.ts'

@@ -1,34 +1,18 @@
-/** What is no number and no percentage. The message is the one of `k8s.io/apimachinery/pkg/util/intstr`. */
-export class IntOrStringError extends Error {
-  override readonly name = 'IntOrStringError'
+/** A number, or a percentage such as `25%`. */
+export type IntOrPercent = number | string
+
+/** Whether the text is a percentage: digits and a `%`. */
+export function isPercent(value: IntOrPercent): boolean {
+  return typeof value === 'string' && /^\d+%$/.test(value)
 }
 
 /**
- * A number as it is, a percentage (`25%`) of `total`, rounded up or down.
- *
- * @throws IntOrStringError for any other text.
+ * The whole number that `value` means of `total`: a number is itself, a percentage is rounded up or down.
+ * NaN for any other text. Source: apimachinery `GetScaledValueFromIntOrPercent`.
  */
-export function scaledValue(value: number | string, total: number, rounding: 'up' | 'down'): number {
+export function scaledValue(value: IntOrPercent, total: number, rounding: 'up' | 'down'): number {
   if (typeof value === 'number') return value
-  const percent = parsePercent(value)
-  // Multiplied first, as in Go: 7% of 100 must be 7, not 7.000000000000001.
-  const exact = (percent * total) / 100
+  if (!isPercent(value)) return Number.NaN
+  const exact = (Number(value.slice(0, -1)) * total) / 100
   return rounding === 'up' ? Math.ceil(exact) : Math.floor(exact)
-}
-
-/** The number before the percent sign. @throws IntOrStringError */
-export function parsePercent(value: string): number {
-  if (!value.endsWith('%'))
-    throw new IntOrStringError('invalid value for IntOrString: invalid type: string is not a percentage')
-  const digits = value.slice(0, -1)
-  if (!/^[+-]?\d{1,10}$/.test(digits))
-    throw new IntOrStringError(
-      `invalid value for IntOrString: invalid value ${JSON.stringify(value)}: strconv.Atoi: parsing ${JSON.stringify(digits)}: invalid syntax`,
-    )
-  return Number(digits)
-}
-
-/** `25%`, `100%`: digits and a percent sign. */
-export function isPercentage(value: unknown): value is string {
-  return typeof value === 'string' && /^[0-9]+%$/.test(value)
 }

@@ -6,12 +6,12 @@ type Labels = Readonly<Record<string, string>>
 export type NodeFacts = Pick<Node, 'metadata'>
 
 /** Whether some term of a node selector selects the node. No terms select nothing. */
-export function nodeSelectorMatches(selector: NodeSelector, node: NodeFacts): boolean {
-  return selector.nodeSelectorTerms.some((term) => nodeSelectorTermMatches(term, node))
+export function matchesNodeSelector(selector: NodeSelector, node: NodeFacts): boolean {
+  return selector.nodeSelectorTerms.some((term) => matchesNodeSelectorTerm(term, node))
 }
 
 /** Whether all conditions of a term hold. A term without conditions selects nothing. */
-export function nodeSelectorTermMatches(term: NodeSelectorTerm, node: NodeFacts): boolean {
+export function matchesNodeSelectorTerm(term: NodeSelectorTerm, node: NodeFacts): boolean {
   const expressions = term.matchExpressions ?? []
   const fields = term.matchFields ?? []
   if (expressions.length === 0 && fields.length === 0) return false
@@ -27,7 +27,7 @@ export function podAdmitsNode(pod: Pick<Pod, 'spec'>, node: NodeFacts): boolean 
   for (const [key, value] of Object.entries(pod.spec.nodeSelector ?? {}))
     if (!Object.hasOwn(labels, key) || labels[key] !== value) return false
   const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  return required === undefined || nodeSelectorMatches(required, node)
+  return required === undefined || matchesNodeSelector(required, node)
 }
 
 /** The sum of the weights of preferred terms that select the node. An empty term prefers every node. */
@@ -38,7 +38,7 @@ export function preferredNodeWeight(pod: Pick<Pod, 'spec'>, node: NodeFacts): nu
     const isEmpty =
       (term.preference.matchExpressions ?? []).length === 0 &&
       (term.preference.matchFields ?? []).length === 0
-    if (isEmpty || nodeSelectorTermMatches(term.preference, node)) weight += term.weight
+    if (isEmpty || matchesNodeSelectorTerm(term.preference, node)) weight += term.weight
   }
   return weight
 }

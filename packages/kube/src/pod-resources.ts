@@ -1,54 +1,64 @@
-import type { Container, Pod, ResourceRequirements } from './generated/kinds.ts'
-import { addQuantities, compareQuantities, parseQuantity, type Quantity } from './quantity.ts'
+import type { Container, Pod, PodSpec } from './generated/kinds.ts'
+import { addQuantities, compareQuantities, maxQuantity } from './quantity.ts'
 
-/** Amounts by resource name: cpu, memory, example.com/gpu. */
-export type ResourceAmounts = Readonly<Record<string, Quantity>>
-
-type Amounts = Record<string, Quantity>
-type Kind = 'requests' | 'limits'
-type PodShape = Pick<Pod, 'spec'>
+/** Amounts by resource name. */
+export type ResourceAmounts = Readonly<Record<string, string | number>>
 
 /**
- * What a pod asks for, as the scheduler counts it: the larger of what runs together in the end (containers
- * and sidecars) and what runs while each init container does (sidecars started before it and itself), plus
- * overhead. Amounts set for the whole pod win.
+ * What the pod as a whole asks for: the larger of what it needs while an init container runs (beside the
+ * native sidecars started before it) and of all sidecars and containers together, plus overhead.
+ * Pod-level requests, where given, replace the sum. Source: KEP-753, KEP-2837.
  */
-export function podRequests(pod: PodShape): ResourceAmounts {
-  return podAmounts(pod, 'requests')
+export function podRequests(pod: { readonly spec: PodSpec }): ResourceAmounts {
+  return podAmounts(pod.spec, 'requests')
 }
 
-/** What a pod may use. A resource counts only where limits are set; overhead adds to limits that are there. */
-export function podLimits(pod: PodShape): ResourceAmounts {
-  return podAmounts(pod, 'limits')
+/** The pod's limits by the same arithmetic. A resource that some container does not limit may be used beyond it. */
+export function podLimits(pod: { readonly spec: PodSpec }): ResourceAmounts {
+  return podAmounts(pod.spec, 'limits')
 }
 
-function podAmounts(pod: PodShape, kind: Kind): ResourceAmounts {
-  const together: Amounts = {}
-  for (const container of pod.spec.containers) addAll(together, amountsOf(container, kind))
-  const sidecars: Amounts = {}
-  const start: Amounts = {}
-  for (const container of pod.spec.initContainers ?? []) {
-    const own = amountsOf(container, kind)
-    if (isSidecar(container)) {
-      addAll(together, own)
-      addAll(sidecars, own)
-      raiseTo(start, sidecars)
-    } else {
-      const meanwhile: Amounts = { ...sidecars }
-      addAll(meanwhile, own)
-      raiseTo(start, meanwhile)
-    }
+function podAmounts(spec: PodSpec, kind: 'requests' | 'limits'): ResourceAmounts {
+  const amountsOf = ({ resources }: Container): ResourceAmounts =>
+    // Who is limited and asks for nothing asks for the limit; the server writes that down by default.
+    kind === 'requests' ? { ...resources?.limits, ...resources?.requests } : (resources?.limits ?? {})
+  let sidecars: ResourceAmounts = {}
+  let peak: ResourceAmounts = {}
+  for (const init of spec.initContainers ?? []) {
+    const during = add(sidecars, amountsOf(init))
+    peak = max(peak, during)
+    if (isSidecar(init)) sidecars = during
   }
-  raiseTo(together, start)
-  for (const [name, amount] of Object.entries(parsedAmounts(pod.spec.resources?.[kind])))
-    together[name] = amount
-  const overhead = parsedAmounts(pod.spec.overhead)
-  for (const [name, amount] of Object.entries(overhead)) {
-    const sum = together[name]
-    if (sum !== undefined) together[name] = addQuantities(sum, amount)
-    else if (kind === 'requests') together[name] = amount
+  const running = (spec.containers ?? []).reduce((sum, container) => add(sum, amountsOf(container)), sidecars)
+  const total = { ...max(peak, running), ...spec.resources?.[kind] }
+  return spec.overhead === undefined
+    ? total
+    : add(total, kind === 'limits' ? onlyKeysOf(total, spec.overhead) : spec.overhead)
+}
+
+function add(left: ResourceAmounts, right: ResourceAmounts): ResourceAmounts {
+  return merge(left, right, addQuantities)
+}
+
+function max(left: ResourceAmounts, right: ResourceAmounts): ResourceAmounts {
+  return merge(left, right, maxQuantity)
+}
+
+function merge(
+  left: ResourceAmounts,
+  right: ResourceAmounts,
+  combine: (a: string | number, b: string | number) => string | number,
+): ResourceAmounts {
+  const merged: Record<string, string | number> = { ...left }
+  for (const [name, amount] of Object.entries(right)) {
+    const already = merged[name]
+    merged[name] = already === undefined ? amount : combine(already, amount)
   }
-  return together
+  return merged
+}
+
+function onlyKeysOf(keys: ResourceAmounts, amounts: ResourceAmounts): ResourceAmounts {
+  return Object.fromEntries(Object.entries(amounts).filter(([name]) => name in keys))
 }
 
 /** Whether an init container stays beside the containers (a native sidecar). */
@@ -56,71 +66,24 @@ export function isSidecar(container: Pick<Container, 'restartPolicy'>): boolean 
   return container.restartPolicy === 'Always'
 }
 
-/** A container asks for what it is limited to when it does not say otherwise. */
-function amountsOf(container: Pick<Container, 'resources'>, kind: Kind): Amounts {
-  const own = parsedAmounts(container.resources?.[kind])
-  if (kind === 'limits') return own
-  return { ...parsedAmounts(container.resources?.limits), ...own }
-}
-
-function parsedAmounts(list: ResourceRequirements['requests']): Amounts {
-  const amounts: Amounts = {}
-  for (const name in list) amounts[name] = parseQuantity(list[name] ?? '0')
-  return amounts
-}
-
-function addAll(sum: Amounts, amounts: Amounts): void {
-  for (const name in amounts) {
-    const amount = amounts[name] as Quantity
-    const before = sum[name]
-    sum[name] = before === undefined ? amount : addQuantities(before, amount)
-  }
-}
-
-function raiseTo(amounts: Amounts, least: Amounts): void {
-  for (const name in least) {
-    const amount = least[name] as Quantity
-    const before = amounts[name]
-    if (before === undefined || compareQuantities(before, amount) < 0) amounts[name] = amount
-  }
-}
-
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
 
-const qosResources = ['cpu', 'memory'] as const
-
-/**
- * The quality of service class, by cpu and memory of all containers, init containers included: Guaranteed
- * when each has limits and requests and they are equal, BestEffort when none has any, else Burstable. Pod-level
- * resources, if there are any, decide alone.
- */
-export function qosClassOf(pod: PodShape): QosClass {
-  if (pod.spec.resources !== undefined && hasAmounts(pod.spec.resources)) return classOf([pod.spec.resources])
-  return classOf(
-    [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map(({ resources }) => resources ?? {}),
-  )
-}
-
-function classOf(all: readonly ResourceRequirements[]): QosClass {
-  if (!all.some(hasAmounts)) return 'BestEffort'
-  return all.every(isGuaranteed) ? 'Guaranteed' : 'Burstable'
-}
-
-function hasAmounts(resources: ResourceRequirements): boolean {
-  return qosResources.some(
-    (name) => isPositive(resources.requests?.[name]) || isPositive(resources.limits?.[name]),
-  )
-}
-
-function isGuaranteed(resources: ResourceRequirements): boolean {
-  return qosResources.every((name) => {
-    const limit = resources.limits?.[name]
-    if (!isPositive(limit) || limit === undefined) return false
-    const request = resources.requests?.[name] ?? limit
-    return compareQuantities(parseQuantity(request), parseQuantity(limit)) === 0
-  })
-}
-
-function isPositive(value: string | number | undefined): boolean {
-  return value !== undefined && parseQuantity(value).nanos > 0n
+/** The pod's quality of service, from CPU and memory of all its containers. Source: core/v1 `ComputePodQOS`. */
+export function qosClassOf(pod: Pick<Pod, 'spec'>): QosClass {
+  const containers =
+    pod.spec.resources === undefined
+      ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
+      : [{ resources: pod.spec.resources }]
+  let isGuaranteed = true
+  let hasAny = false
+  for (const { resources } of containers) {
+    for (const name of ['cpu', 'memory']) {
+      const limit = resources?.limits?.[name] ?? 0
+      const request = resources?.requests?.[name] ?? limit
+      if (compareQuantities(request, 0) > 0 || compareQuantities(limit, 0) > 0) hasAny = true
+      if (compareQuantities(limit, 0) <= 0 || compareQuantities(request, limit) !== 0) isGuaranteed = false
+    }
+  }
+  if (!hasAny) return 'BestEffort'
+  return isGuaranteed ? 'Guaranteed' : 'Burstable'
 }

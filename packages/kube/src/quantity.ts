@@ -1,191 +1,159 @@
 /**
- * Amounts of resources: `100m`, `1.5Gi`, `2e3`. Held exactly, as a whole number of nanos, the smallest step
- * Kubernetes knows; what is finer is rounded up.
+ * A resource quantity: an exact number and the family of suffixes it is written in. Kept in billionths,
+ * the finest step Kubernetes knows. Source: apimachinery `resource.Quantity`.
  */
-export interface Quantity {
+export interface ExactQuantity {
   readonly nanos: bigint
-  readonly format: QuantityFormat
+  readonly format: 'decimal' | 'binary' | 'exponent'
 }
 
-export type QuantityFormat = 'BinarySI' | 'DecimalSI' | 'DecimalExponent'
+const one = 1_000_000_000n
+const pattern = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+)|(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E))?$/
+const decimalSuffixes = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E']
+const binarySuffixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 
-/** A text that is no quantity. The message is the one of the real server. */
-export class QuantityError extends Error {
-  override readonly name = 'QuantityError'
-}
-
-const formError =
-  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-const nanosPerUnit = 1_000_000_000n
-const nanosPerMilli = 1_000_000n
+/** Longer texts than any honest quantity are refused unread. */
+const longest = 64
 /** The largest amount, as in Kubernetes: beyond it everything is the same. */
-const maxNanos = (2n ** 63n - 1n) * nanosPerUnit
+const most = (2n ** 63n - 1n) * one
+const remembered = 4_096
+// The same few texts come again and again; the bound keeps a hostile client from growing it.
+const known = new Map<string, ExactQuantity | undefined>()
 
-const binaryPowers: Readonly<Record<string, bigint>> = {
-  Ki: 10n,
-  Mi: 20n,
-  Gi: 30n,
-  Ti: 40n,
-  Pi: 50n,
-  Ei: 60n,
-}
-const decimalPowers: Readonly<Record<string, number>> = {
-  n: -9,
-  u: -6,
-  m: -3,
-  '': 0,
-  k: 3,
-  M: 6,
-  G: 9,
-  T: 12,
-  P: 15,
-  E: 18,
-}
-const binarySuffixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'] as const
-const decimalSuffixes = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'] as const
-const expression = /^([+-]?)(\d*)(?:\.(\d*))?((?:[KMGTPE]i)|[numkMGTPE]?|(?:[eE][+-]?\d{1,9}))$/
-/** More digits than this are no amount of anything. */
-const maxLength = 100
-
-/** @throws QuantityError */
-export function parseQuantity(value: string | number): Quantity {
-  const text = typeof value === 'number' ? formatNumber(value) : value
-  if (text === '') throw new QuantityError(formError)
-  const match = text.length > maxLength ? null : expression.exec(text)
-  const whole = match?.[2] ?? ''
-  const fraction = match?.[3] ?? ''
-  if (match === null || (whole === '' && fraction === '')) throw new QuantityError(formError)
-  const suffix = match[4] ?? ''
-  const digits = BigInt(whole + fraction)
-  const places = -fraction.length
-  const isNegative = match[1] === '-'
-  const binary = binaryPowers[suffix]
-  if (binary !== undefined) return quantityOf(scaled(digits << binary, places), isNegative, 'BinarySI')
-  const decimal = decimalPowers[suffix]
-  if (decimal !== undefined) return quantityOf(scaled(digits, places + decimal), isNegative, 'DecimalSI')
-  const exponent = Number(suffix.slice(1))
-  return quantityOf(scaled(digits, places + exponent), isNegative, 'DecimalExponent')
+/** The quantity a text or number stands for, rounded up to billionths; undefined when it stands for none. */
+export function parseQuantity(value: string | number): ExactQuantity | undefined {
+  const text = typeof value === 'number' ? String(value).replace('e+', 'e') : value
+  if (known.has(text)) return known.get(text)
+  const quantity = text.length > longest ? undefined : parse(text)
+  if (known.size >= remembered) known.clear()
+  if (text.length <= longest) known.set(text, quantity)
+  return quantity
 }
 
-/** The quantity, or undefined for what is none. */
-export function tryParseQuantity(value: unknown): Quantity | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number') return undefined
-  try {
-    return parseQuantity(value)
-  } catch {
-    return undefined
+function parse(text: string): ExactQuantity | undefined {
+  const match = pattern.exec(text)
+  if (match === null) return undefined
+  const [, sign, whole = '', fraction = '', exponent, suffix = ''] = match
+  if (whole === '' && fraction === '') return undefined
+  const scale = scaleOf(exponent, suffix)
+  if (scale === undefined) return undefined
+  const numerator = BigInt(`${whole}${fraction}`) * one * scale.times
+  const denominator = 10n ** BigInt(fraction.length) * scale.over
+  // Rounded away from zero: a request is never made smaller than it was written.
+  const rounded = (numerator + denominator - 1n) / denominator
+  const nanos = rounded > most ? most : rounded
+  return { nanos: sign === '-' ? -nanos : nanos, format: scale.format }
+}
+
+interface Scale {
+  readonly times: bigint
+  readonly over: bigint
+  readonly format: ExactQuantity['format']
+}
+
+function scaleOf(exponent: string | undefined, suffix: string): Scale | undefined {
+  if (exponent !== undefined) {
+    const power = Number(exponent)
+    if (Math.abs(power) > 36) return undefined
+    return { ...powerOfTen(power), format: 'exponent' }
   }
+  const binary = binarySuffixes.indexOf(suffix)
+  if (binary > 0) return { times: 1024n ** BigInt(binary), over: 1n, format: 'binary' }
+  return { ...powerOfTen((decimalSuffixes.indexOf(suffix) - 3) * 3), format: 'decimal' }
 }
 
-function formatNumber(value: number): string {
-  return Number.isFinite(value) ? String(value).replace('e+', 'e') : ''
+function powerOfTen(power: number): { readonly times: bigint; readonly over: bigint } {
+  return power < 0 ? { times: 1n, over: 10n ** BigInt(-power) } : { times: 10n ** BigInt(power), over: 1n }
 }
 
-/** `digits` times ten to the power of `power`, in nanos, rounded up. */
-function scaled(digits: bigint, power: number): bigint {
-  const shift = power + 9
-  if (digits === 0n) return 0n
-  if (shift > 60) return maxNanos
-  if (shift >= 0) return digits * 10n ** BigInt(shift)
-  if (-shift > maxLength * 2) return 1n
-  const divisor = 10n ** BigInt(-shift)
-  return (digits + divisor - 1n) / divisor
-}
-
-function quantityOf(nanos: bigint, isNegative: boolean, format: QuantityFormat): Quantity {
-  const capped = nanos > maxNanos ? maxNanos : nanos
-  return { nanos: isNegative ? -capped : capped, format }
-}
-
-/** The canonical text: no fraction, the largest suffix that keeps it exact. */
-export function formatQuantity(quantity: Quantity): string {
-  const { nanos } = quantity
+/**
+ * The canonical text: the largest suffix of its family that leaves a whole number. A binary quantity
+ * below 1024, or with a fraction, is written in the decimal family.
+ */
+export function formatQuantity(quantity: ExactQuantity): string {
+  const { nanos, format } = quantity
   if (nanos === 0n) return '0'
-  if (quantity.format === 'BinarySI' && isWhole(nanos) && abs(nanos) >= 1024n * nanosPerUnit)
-    return formatBinary(nanos / nanosPerUnit)
-  const { digits, power } = decimalForm(nanos)
-  if (quantity.format === 'DecimalExponent') return power === 0 ? `${digits}` : `${digits}e${power}`
-  return `${digits}${decimalSuffixes[power / 3 + 3]}`
-}
-
-function formatBinary(whole: bigint): string {
-  let amount = whole
+  const sign = nanos < 0n ? '-' : ''
+  const size = nanos < 0n ? -nanos : nanos
+  if (format === 'binary' && size >= 1024n * one && size % one === 0n) {
+    let units = size / one
+    let step = 0
+    while (units % 1024n === 0n && step < binarySuffixes.length - 1) {
+      units /= 1024n
+      step++
+    }
+    return `${sign}${units}${binarySuffixes[step]}`
+  }
+  let units = size
   let step = 0
-  while (amount !== 0n && amount % 1024n === 0n && step < binarySuffixes.length - 1) {
-    amount /= 1024n
+  while (units % 1000n === 0n && step < decimalSuffixes.length - 1) {
+    units /= 1000n
     step++
   }
-  return `${amount}${binarySuffixes[step]}`
+  if (format !== 'exponent') return `${sign}${units}${decimalSuffixes[step]}`
+  const power = (step - 3) * 3
+  return power === 0 ? `${sign}${units}` : `${sign}${units}e${power}`
 }
 
-/** Digits and a power of ten that is a multiple of three, at most 18. */
-function decimalForm(nanos: bigint): { digits: bigint; power: number } {
-  let digits = nanos
-  let power = -9
-  while (power < 18 && digits % 1000n === 0n) {
-    digits /= 1000n
-    power += 3
-  }
-  return { digits, power }
+/** The canonical text of a quantity given as text, or undefined when it is none. */
+export function canonicalQuantity(value: string | number): string | undefined {
+  const quantity = parseQuantity(value)
+  return quantity && formatQuantity(quantity)
 }
 
-/** Parses and formats: `1000m` becomes `1`, `0.5Gi` becomes `512Mi`. @throws QuantityError */
-export function canonicalQuantity(value: string | number): string {
-  return formatQuantity(parseQuantity(value))
+/** Negative, zero or positive as `left` is less than, equal to or more than `right`. Unreadable counts as zero. */
+export function compareQuantities(left: string | number, right: string | number): number {
+  const difference = nanosOf(left) - nanosOf(right)
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
-/** Less than, equal to or greater than zero. */
-export function compareQuantities(one: Quantity, two: Quantity): number {
-  return one.nanos < two.nanos ? -1 : one.nanos > two.nanos ? 1 : 0
+/** The sum, written in the family of the first that is not zero. Unreadable counts as zero. */
+export function addQuantities(left: string | number, right: string | number): string {
+  return combine(left, right, nanosOf(left) + nanosOf(right))
 }
 
-/** The sum, in the format of the first unless that is zero. */
-export function addQuantities(one: Quantity, two: Quantity): Quantity {
-  return { nanos: one.nanos + two.nanos, format: one.nanos === 0n ? two.format : one.format }
+/** The difference, written in the family of `left` unless that is zero. Unreadable counts as zero. */
+export function subtractQuantities(left: string | number, right: string | number): string {
+  return combine(left, right, nanosOf(left) - nanosOf(right))
 }
 
-/** The difference, in the format of the first unless that is zero. */
-export function subtractQuantities(one: Quantity, two: Quantity): Quantity {
-  return { nanos: one.nanos - two.nanos, format: one.nanos === 0n ? two.format : one.format }
+/** The larger of two. */
+export function maxQuantity(left: string | number, right: string | number): string | number {
+  return compareQuantities(left, right) >= 0 ? left : right
 }
 
-/** The amount as a number of units (cores, bytes), as near as a number comes. @throws QuantityError */
+/** Whole units, rounded up: bytes, pods, devices. 0 when it is no quantity. */
 export function quantityToNumber(value: string | number): number {
-  const { nanos } = parseQuantity(value)
-  return isWhole(nanos) ? Number(nanos / nanosPerUnit) : Number(nanos) / 1e9
+  return Number(divideUp(nanosOf(value), one))
 }
 
-/** The amount in thousandths, rounded up as Kubernetes does. @throws QuantityError */
+/** Units with their fraction, as near as a number comes: cores. 0 when it is no quantity. */
+export function quantityToFraction(value: string | number): number {
+  return Number(nanosOf(value)) / 1e9
+}
+
+/** Thousandths, rounded up, as CPU is counted. 0 when it is no quantity. */
 export function quantityMillis(value: string | number): number {
-  return Number(divideUp(parseQuantity(value).nanos, nanosPerMilli))
+  return Number(divideUp(nanosOf(value), 1_000_000n))
 }
 
-/** The amount in whole units, rounded up as `Quantity.Value()` does. @throws QuantityError */
-export function quantityValue(value: string | number): number {
-  return Number(divideUp(parseQuantity(value).nanos, nanosPerUnit))
+function combine(left: string | number, right: string | number, nanos: bigint): string {
+  const first = parseQuantity(left)
+  const format =
+    (first === undefined || first.nanos === 0n ? parseQuantity(right)?.format : first.format) ?? 'decimal'
+  return formatQuantity({ nanos, format })
 }
 
-/** An amount of whole units. */
-export function quantityOfUnits(units: number | bigint, format: QuantityFormat = 'DecimalSI'): Quantity {
-  return { nanos: BigInt(units) * nanosPerUnit, format }
+function nanosOf(value: string | number): bigint {
+  return parseQuantity(value)?.nanos ?? 0n
 }
 
-/** An amount of thousandths. */
-export function quantityOfMillis(millis: number | bigint): Quantity {
-  return { nanos: BigInt(millis) * nanosPerMilli, format: 'DecimalSI' }
+function divideUp(nanos: bigint, by: bigint): bigint {
+  if (nanos >= 0n) return (nanos + by - 1n) / by
+  // Away from zero on this side as well.
+  return -((-nanos + by - 1n) / by)
 }
 
-function isWhole(nanos: bigint): boolean {
-  return nanos % nanosPerUnit === 0n
-}
-
-function abs(value: bigint): bigint {
-  return value < 0n ? -value : value
-}
-
-/** Away from zero, so that a limit is never lost to rounding. */
-function divideUp(value: bigint, divisor: bigint): bigint {
-  const quotient = value / divisor
-  if (value % divisor === 0n) return quotient
-  return value > 0n ? quotient + 1n : quotient - 1n
-}
+/** What the real server says about a text that is no quantity. */
+export const quantityFormMessage =
+  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"

@@ -17,14 +17,19 @@ export interface LabelRequirement {
   readonly values: readonly string[]
 }
 
-type Labels = Readonly<Record<string, string>> | undefined
+/** Labels or annotations of an object. */
+export type Labels = Readonly<Record<string, string>>
 
 /** A selector ready to be asked. */
-export interface LabelMatcher {
+export interface CompiledSelector {
+  matches(labels: Labels | undefined): boolean
+}
+
+/** A selector ready to be asked that still knows what it was made of. */
+export interface LabelMatcher extends CompiledSelector {
   readonly requirements: readonly LabelRequirement[]
   /** Whether it selects all labels there can be. */
   readonly isEverything: boolean
-  matches(labels: Labels): boolean
 }
 
 /**
@@ -62,6 +67,11 @@ const objectOperators: Readonly<Record<string, SelectorOperator>> = {
   DoesNotExist: '!',
 }
 
+/** A matcher of requirements made before, all of which must hold. */
+export function compileRequirements(requirements: readonly LabelRequirement[]): LabelMatcher {
+  return matcherOf(requirements)
+}
+
 /** The text of a matcher's requirements, sorted by key: `a=b,e in (x,y)`. */
 export function formatLabelSelector(requirements: readonly LabelRequirement[]): string {
   return [...requirements]
@@ -77,7 +87,7 @@ export function describeLabelSelector(selector: LabelSelector | null | undefined
 }
 
 /** Whether one requirement holds for labels. */
-export function requirementHolds(condition: LabelRequirement, labels: Labels): boolean {
+export function requirementHolds(condition: LabelRequirement, labels: Labels | undefined): boolean {
   const value =
     labels !== undefined && Object.hasOwn(labels, condition.key) ? labels[condition.key] : undefined
   switch (condition.operator) {
@@ -116,7 +126,11 @@ function matcherOf(requirements: readonly LabelRequirement[]): LabelMatcher {
   }
 }
 
-const nothing: LabelMatcher = { requirements: [], isEverything: false, matches: () => false }
+/** Selects nothing; what an absent LabelSelector means. */
+export const nothing: LabelMatcher = { requirements: [], isEverything: false, matches: () => false }
+
+/** Selects everything. */
+export const everything: LabelMatcher = { requirements: [], isEverything: true, matches: () => true }
 
 function formatRequirement({ key, operator, values }: LabelRequirement): string {
   switch (operator) {

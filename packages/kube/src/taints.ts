@@ -1,7 +1,7 @@
 import type { Taint, Toleration } from './generated/kinds.ts'
 
 /** Whether a toleration covers a taint. The time it is tolerated for does not matter here. */
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
+export function toleratesTaint(toleration: Toleration, taint: Taint): boolean {
   if (
     toleration.effect !== undefined &&
     (toleration.effect as string) !== '' &&
@@ -23,18 +23,25 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
   }
 }
 
-/** Whether some toleration covers the taint. */
-export function toleratesTaint(tolerations: readonly Toleration[] | undefined, taint: Taint): boolean {
-  return tolerations?.some((toleration) => tolerates(toleration, taint)) ?? false
+/** Whether every taint with one of `effects` is covered by some toleration. */
+export function toleratesTaints(
+  tolerations: readonly Toleration[],
+  taints: readonly Taint[],
+  effects: readonly string[] = ['NoSchedule', 'NoExecute'],
+): boolean {
+  return findUntoleratedTaint(taints, tolerations, effects) === undefined
 }
 
 /** The first taint with one of these effects that nothing tolerates. */
 export function findUntoleratedTaint(
   taints: readonly Taint[] | undefined,
   tolerations: readonly Toleration[] | undefined,
-  effects: readonly Taint['effect'][] = ['NoSchedule', 'NoExecute'],
+  effects: readonly string[] = ['NoSchedule', 'NoExecute'],
 ): Taint | undefined {
-  return taints?.find((taint) => effects.includes(taint.effect) && !toleratesTaint(tolerations, taint))
+  return taints?.find(
+    (taint) =>
+      effects.includes(taint.effect) && !tolerations?.some((toleration) => toleratesTaint(toleration, taint)),
+  )
 }
 
 function compareNumbers(

@@ -92,10 +92,10 @@ function parseDocuments(text: string): { value: unknown; line: number }[] {
     uniqueKeys: true,
   })
   if (!Array.isArray(documents)) return []
-  return documents.map((document) => ({ value: valueOf(document, lines), line: lineOf(document, lines) }))
+  return documents.map((document) => ({ value: contentOf(document, lines), line: lineOf(document, lines) }))
 }
 
-function valueOf(document: Document.Parsed, lines: LineCounter): unknown {
+function contentOf(document: Document.Parsed, lines: LineCounter): unknown {
   const error = document.errors[0]
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0])
