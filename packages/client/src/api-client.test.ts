@@ -310,6 +310,42 @@ describe('ApiClient', () => {
       expect(error).toBeInstanceOf(ConnectionError)
     })
 
+    test.each(['h2', 'http/1.1'] as const)('ends at once when it is aborted, over %s', async (protocol) => {
+      let wasFreed = false
+      const { client } = await aClient(
+        (_, response) => {
+          response.once('close', () => {
+            wasFreed = true
+          })
+          response.writeHead(200)
+          response.write('{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n')
+        },
+        { protocol },
+      )
+      const controller = new AbortController()
+      setTimeout(() => controller.abort(new Error('enough')), 30)
+
+      const error = await drain(client.watch(resources.pods, { signal: controller.signal }))
+
+      expect(error).toMatchObject({ message: 'enough' })
+      await until(() => wasFreed)
+    })
+
+    test('throws when an HTTP/1.1 connection breaks', async () => {
+      const { client } = await aClient(
+        (request, response) => {
+          response.writeHead(200)
+          response.write('{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n')
+          setTimeout(() => request.socket.destroy(), 20)
+        },
+        { protocol: 'http/1.1' },
+      )
+
+      const error = await drain(client.watch(resources.pods, { signal: AbortSignal.timeout(10_000) }))
+
+      expect(error).toBeInstanceOf(ConnectionError)
+    })
+
     test('frees its stream when left early', async () => {
       let wasFreed = false
       const { client } = await aClient((_, response) => {

@@ -60,6 +60,33 @@ describe('loadKubeconfig', () => {
     expect(config).toEqual({ server: 'https://c.test' })
   })
 
+  test('reads YAML', () => {
+    const text = `
+apiVersion: v1
+kind: Config
+current-context: x
+contexts: [{ name: x, context: { cluster: c, user: u } }]
+clusters:
+- name: c
+  cluster:
+    server: https://c.test
+    insecure-skip-tls-verify: true
+users:
+- name: u
+  user: { tokenFile: ./token, as: jane, as-groups: [dev, ops] }
+`
+    const folder = aFolder({ config: text })
+
+    expect(load({ path: join(folder, 'config') })).toEqual({
+      server: 'https://c.test',
+      acceptsAnyServer: true,
+      credentials: {
+        tokenFile: join(folder, 'token'),
+        impersonate: { user: 'jane', groups: ['dev', 'ops'] },
+      },
+    })
+  })
+
   test('reads credential plugins, whose relative commands start at the file', () => {
     const folder = aFolder({
       config: aConfig({
@@ -119,7 +146,7 @@ function load(
   options: { path?: string; context?: string },
   environment: Readonly<Record<string, string>> = {},
 ) {
-  return loadKubeconfig({ ...options, environment, parseYaml: (text): unknown => JSON.parse(text) })
+  return loadKubeconfig({ ...options, environment })
 }
 
 function aConfig(user: Record<string, unknown>) {

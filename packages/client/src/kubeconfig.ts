@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
+import { parseYaml } from '@outrigger/kube'
 import type { ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
 import { isRecord } from './status-body.ts'
 
@@ -11,8 +12,6 @@ export interface KubeconfigOptions {
   readonly context?: string
   /** `KUBECONFIG` and `HOME` are read from it; credential plugins inherit it. */
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** Reads YAML text into plain values; throws when it is not YAML. */
-  readonly parseYaml: (text: string) => unknown
 }
 
 /** A named entry of a kubeconfig and the folder its relative paths start from. */
@@ -37,7 +36,7 @@ interface Merged {
  */
 export function loadKubeconfig(options: KubeconfigOptions): ConnectionConfig {
   const paths = kubeconfigPaths(options)
-  const merged = mergeFiles(paths, options)
+  const merged = mergeFiles(paths)
   const contextName = options.context ?? merged.currentContext
   if (contextName === undefined)
     throw new UserError(`${paths.join(', ')} has no current context`, 'name one with --context')
@@ -67,7 +66,7 @@ export function kubeconfigPaths(options: Pick<KubeconfigOptions, 'path' | 'envir
   return [join(home, '.kube', 'config')]
 }
 
-function mergeFiles(paths: readonly string[], options: KubeconfigOptions): Merged {
+function mergeFiles(paths: readonly string[]): Merged {
   const merged: Merged = {
     clusters: new Map(),
     users: new Map(),
@@ -79,7 +78,7 @@ function mergeFiles(paths: readonly string[], options: KubeconfigOptions): Merge
     const text = readIfExists(path)
     if (text === undefined) continue
     found++
-    mergeFile(merged, path, parseFile(path, text, options.parseYaml))
+    mergeFile(merged, path, parseFile(path, text))
   }
   if (found === 0)
     throw new UserError(
@@ -98,11 +97,7 @@ function readIfExists(path: string): string | undefined {
   }
 }
 
-function parseFile(
-  path: string,
-  text: string,
-  parseYaml: (text: string) => unknown,
-): Record<string, unknown> {
+function parseFile(path: string, text: string): Record<string, unknown> {
   let parsed: unknown
   try {
     parsed = parseYaml(text)

@@ -80,6 +80,22 @@ describe('Informer', () => {
     expect(informer.counters).toMatchObject({ lists: 2, relists: 1 })
   })
 
+  test('begins a listing anew when the server forgets it between two pages', async () => {
+    const { server, informer } = anInformer({ pageSize: 2 })
+    for (const name of ['a', 'b', 'c']) server.put(name)
+    server.onList = (options) => {
+      if (options.continue === undefined) return
+      server.onList = () => {}
+      server.remove('a')
+      server.compact()
+    }
+    start(informer)
+    await settle()
+
+    expect(names(informer)).toEqual(['b', 'c'])
+    expect(server.lists.length).toBe(3)
+  })
+
   test('tells a namesake from the object it replaces', async () => {
     const { server, told, clock } = await aRunningInformer({}, ['a'])
 

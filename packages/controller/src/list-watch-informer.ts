@@ -1,4 +1,4 @@
-import { ApiError, isGone, type ListOptions, type Reader } from '@outrigger/client'
+import { ApiError, isGone, type ListOptions, listPages, type Reader } from '@outrigger/client'
 import {
   type BackoffOptions,
   backoffDelay,
@@ -153,18 +153,17 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     const { client, resource } = this.#options
     const seen = new Set<string>()
     const query: ListOptions = { ...this.#selection(), limit: this.#options.pageSize ?? 500, signal }
-    let page = await client.list<T>(resource, query)
-    for (;;) {
-      for (const item of page.items) {
+    let version = ''
+    for await (const { list, isRestart } of listPages<T>(client, resource, query)) {
+      if (isRestart) seen.clear()
+      for (const item of list.items) {
         seen.add(keyOf(item))
         this.#cache.applyListed(item)
       }
-      const next = page.metadata.continue
-      if (!next) break
-      page = await client.list<T>(resource, { ...query, continue: next })
+      version = list.metadata.resourceVersion ?? ''
     }
     this.#cache.removeAllExcept(seen)
-    this.#version = page.metadata.resourceVersion ?? ''
+    this.#version = version
     this.#counts.lists++
     this.#becomeSynced()
   }

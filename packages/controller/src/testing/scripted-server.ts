@@ -24,6 +24,8 @@ export class ScriptedServer implements Reader {
   readonly watches: WatchOptions[] = []
   /** Thrown by the next calls, one each. */
   readonly failures: unknown[] = []
+  /** Called before each list, to change the world in between. */
+  onList: (options: ListOptions) => void = () => {}
   #version = 10
   #oldest = 0
   readonly #objects = new Map<string, KubeObject>()
@@ -92,6 +94,7 @@ export class ScriptedServer implements Reader {
 
   async list<T extends KubeObject>(_: ResourceRef, options: ListOptions = {}): Promise<KubeList<T>> {
     this.lists.push(options)
+    this.onList(options)
     this.#failOnce()
     const [version = this.version, start = '0'] = options.continue?.split(' ') ?? []
     if (options.continue === undefined) this.#snapshots.set(version, [...this.#objects.values()])
