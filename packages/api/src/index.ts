@@ -1,6 +1,4 @@
 // Names
-// Hashes and revisions
-export { canonicalQuantity } from './canonical-quantity.ts'
 // Conversion
 export { ConversionFailure, convertSidecarSet } from './conversion.ts'
 // Definitions
@@ -66,5 +64,6 @@ export type {
 } from './sidecar-set-resource-binding.ts'
 export { revisionData, revisionHash, revisionName } from './sidecar-set-revision.ts'
 export { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
-// Validation
 export { bindingErrors } from './validation-binding.ts'
+// Validation
+export { sidecarSetShapeErrors } from './validation-shape.ts'

@@ -1,4 +1,4 @@
-import { canonicalQuantity } from './canonical-quantity.ts'
+import { canonicalQuantity } from '@outrigger/kube'
 import type { JsonValue } from './go-json.ts'
 import {
   always,
@@ -20,7 +20,7 @@ import {
 const quantity: Shape = {
   zero: '0',
   isEmpty: (value) => value === undefined || value === null,
-  project: (value) => canonicalQuantity(value as string | number),
+  project: (value) => canonicalQuantity(value as string | number) ?? String(value),
 }
 const intOrString: Shape = { ...raw, zero: 0 }
 const nullableText: Shape = { ...text, zero: null }

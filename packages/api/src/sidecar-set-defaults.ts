@@ -1,6 +1,6 @@
 import type { Container, Lifecycle, Probe, Volume } from '@outrigger/kube'
-import { roundedUpToMilli } from './canonical-quantity.ts'
 import { sidecarSetAnnotations } from './names.ts'
+import { roundedUpToMilli } from './rounded-quantity.ts'
 import type { SidecarContainer, SidecarSet, SidecarSetSpec, TransferEnv } from './sidecar-set.ts'
 import { sidecarSetHashes } from './sidecar-set-hash.ts'
 

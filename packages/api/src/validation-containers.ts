@@ -1,7 +1,14 @@
-import { duplicate, type FieldError, invalid, required } from '@outrigger/kube'
-import { compareQuantities, isQuantity } from './canonical-quantity.ts'
+import {
+  compareQuantities,
+  duplicate,
+  type FieldError,
+  invalid,
+  parseQuantity,
+  required,
+} from '@outrigger/kube'
 import { isNativeSidecar, type SidecarContainer, type SidecarSetSpec } from './sidecar-set.ts'
 
+const isQuantity = (value: string | number) => parseQuantity(value) !== undefined
 const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 
 /** What is wrong with the containers and volumes: placement, sharing, transfer, and what would make every pod invalid. */

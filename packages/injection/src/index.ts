@@ -8,7 +8,6 @@ export {
   parseRecords,
   revisionNameOf,
 } from './injection-records.ts'
-export { isEmptySelector, type LabelMatcher, type Labels, labelMatcher } from './label-matcher.ts'
 export { isActive, matchSidecarSet, type NamespaceFacts, type SidecarSetDecision } from './match.ts'
 export { patchAnnotations } from './patch-metadata.ts'
 export {

@@ -1,6 +1,5 @@
 import { canaryBaseOf } from '@outrigger/api'
-import type { Pod } from '@outrigger/kube'
-import type { Labels } from './label-matcher.ts'
+import type { Labels, Pod } from '@outrigger/kube'
 import type { CompiledSidecarSet } from './sidecar-set-index.ts'
 
 /** Where a pod lives, as far as selectors ask. */
@@ -36,10 +35,10 @@ export function matchSidecarSet(
     reason,
   })
   if (selects === undefined) return decide(false, 'its selector is empty, which selects no pod')
-  if (!selects(labels)) return decide(false, "the pod's labels do not match its selector")
+  if (!selects.matches(labels)) return decide(false, "the pod's labels do not match its selector")
   if (selectsNamespace !== undefined) {
     if (namespace.labels === undefined) return decide(false, `namespace ${namespace.name} is not known`)
-    if (!selectsNamespace(namespace.labels))
+    if (!selectsNamespace.matches(namespace.labels))
       return decide(false, `the labels of namespace ${namespace.name} do not match its namespaceSelector`)
   }
   if (sidecarSet.spec.injectionStrategy?.paused)

@@ -1,6 +1,12 @@
 import { namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
-import type { LabelSelector } from '@outrigger/kube'
-import { isEmptySelector, type LabelMatcher, type Labels, labelMatcher } from './label-matcher.ts'
+import {
+  compileLabelSelector,
+  type LabelMatcher,
+  type LabelSelector,
+  type Labels,
+  nothing,
+  SelectorError,
+} from '@outrigger/kube'
 
 /** A SidecarSet with its selectors made ready. */
 export interface CompiledSidecarSet {
@@ -127,11 +133,21 @@ function anchorChoices(
 
 /** Makes a SidecarSet's selectors ready. A selector that is missing or empty selects nothing. */
 export function compileSidecarSet(sidecarSet: SidecarSet): CompiledSidecarSet {
-  const { selector } = sidecarSet.spec
+  const selects = compiled(sidecarSet.spec.selector)
   const namespaceSelector = namespaceSelectorOf(sidecarSet.spec)
   return {
     sidecarSet,
-    selects: selector && !isEmptySelector(selector) ? labelMatcher(selector) : undefined,
-    selectsNamespace: namespaceSelector && labelMatcher(namespaceSelector),
+    selects: selects.isEverything || selects === nothing ? undefined : selects,
+    selectsNamespace: namespaceSelector && compiled(namespaceSelector),
+  }
+}
+
+/** A selector that cannot be understood selects nothing. */
+function compiled(selector: LabelSelector | undefined): LabelMatcher {
+  try {
+    return compileLabelSelector(selector)
+  } catch (error) {
+    if (error instanceof SelectorError) return nothing
+    throw error
   }
 }

@@ -2,11 +2,10 @@ import type { SidecarSet, SidecarSetStatus } from '@outrigger/api'
 import {
   type CompiledSidecarSet,
   compileSidecarSet,
-  type Labels,
   matchSidecarSet,
   revisionNameOf,
 } from '@outrigger/injection'
-import type { Pod } from '@outrigger/kube'
+import type { Labels, Pod } from '@outrigger/kube'
 import { injectedSidecarSets, type PodState, stateOf } from './pod-state.ts'
 
 interface Counters {

@@ -8,14 +8,8 @@ import {
   waitForChange,
 } from '@outrigger/controller'
 import { type Clock, type Logger, parseTime, type Random } from '@outrigger/foundation'
-import {
-  hasVirtualNodeLabel,
-  isActive,
-  type Labels,
-  type SidecarSetIndex,
-  selectSidecarSets,
-} from '@outrigger/injection'
-import { keyOf, type Pod } from '@outrigger/kube'
+import { hasVirtualNodeLabel, isActive, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
+import { keyOf, type Labels, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '../sidecar-set-status/pod-state.ts'
 
 export interface VirtualNodeAuditOptions {
