@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { hostname, networkInterfaces } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   aContainer,
@@ -305,6 +306,94 @@ describe.skipIf(await mustSkip('cri-runtime.test.ts'))('the CRI runtime over a r
     expect(await podFolders('node-1')).toEqual([])
   })
 
+  test('gives pods the network, names and shared processes they ask for', async () => {
+    const { runtime, files } = node
+    const dns = { servers: ['10.0.0.10'], searches: ['default.svc.cluster.local'], options: ['ndots:5'] }
+    const portMappings = [{ protocol: 'TCP', containerPort: 7000, hostPort: 17_731, hostIp: '' }] as const
+    const shared = await runtime.createSandbox(
+      aSandbox(files, { dns, portMappings, hostname: 'named', sharesProcessNamespace: true }),
+      soon(),
+    )
+    const id = await runtime.createContainer(
+      shared.id,
+      aContainer(['nc', '-ll', '-p', '7000', '-e', 'hostname']),
+      soon(),
+    )
+    await runtime.startContainer(id, soon())
+    const run = async (command: string) =>
+      (await runtime.execSync(id, ['sh', '-c', command], 5, soon())).stdout.toString()
+    expect(await run('cat /etc/resolv.conf')).toBe(
+      'search default.svc.cluster.local\nnameserver 10.0.0.10\noptions ndots:5\n',
+    )
+    await eventually('an answer on the port of the machine', async () => {
+      const text = await textOf(connect(17_731, hostAddress())).catch(() => '')
+      return text === 'named\n' ? true : undefined
+    })
+    await run('(sleep 0.1 &) ; true')
+    await clock.sleep(300)
+    const processes = await run('ps -o pid,stat,args')
+    expect(processes).toMatch(/^ +1 S +\/pause$/m)
+    expect(processes).not.toMatch(/ Z/)
+
+    const host = await runtime.createSandbox(
+      aSandbox(files, { usesHostNetwork: true, usesHostPid: true }),
+      soon(),
+    )
+    expect(host.ips).toEqual([])
+    const onHost = await runtime.createContainer(host.id, aContainer(forever), soon())
+    await runtime.startContainer(onHost, soon())
+    const seen = await runtime.execSync(
+      onHost,
+      ['sh', '-c', 'hostname; ps | wc -l; ls /sys/class/net'],
+      5,
+      soon(),
+    )
+    expect(seen.stdout.toString().split('\n')[0]).toBe(hostname())
+    expect(seen.stdout.toString()).toContain(node.containerd.bridge)
+    await Promise.all([shared.id, host.id].map((sandbox) => runtime.removeSandbox(sandbox, soon())))
+  })
+
+  test('applies what a container may do', async () => {
+    const { runtime, files } = node
+    const sandbox = await runtime.createSandbox(aSandbox(files), soon())
+    const strict = aContainer(['sleep', '60'], {
+      mounts: [{ source: '/etc/hostname', target: '/data/name', isReadOnly: true, propagation: 'None' }],
+      workingDirectory: '/tmp',
+      environment: [{ name: 'TEXT', value: 'a b=ü' }],
+      security: {
+        ...aContainer([]).security,
+        runAsUser: 1234,
+        runAsGroup: 5678,
+        supplementalGroups: [42],
+        isReadOnlyRoot: true,
+        dropCapabilities: ['ALL'],
+        addCapabilities: ['NET_BIND_SERVICE'],
+        forbidsNewPrivileges: true,
+      },
+    })
+    const id = await runtime.createContainer(sandbox.id, strict, soon())
+    await runtime.startContainer(id, soon())
+    const command =
+      'pwd; echo $TEXT; id -u; id -G; touch /x 2>&1; echo y 2>&1 > /data/name; grep -E "CapPrm|NoNewPrivs|Seccomp:" /proc/self/status; cat /data/name'
+    const seen = await runtime.execSync(id, ['sh', '-c', `(${command}) 2>&1`], 5, soon())
+    expect(seen.stdout.toString()).toBe(
+      [
+        '/tmp',
+        'a b=ü',
+        '1234',
+        '5678 42',
+        'touch: /x: Read-only file system',
+        "sh: can't create /data/name: Read-only file system",
+        // Without root the permitted set is empty, though the bounding set has the one added.
+        'CapPrm:\t0000000000000000',
+        'NoNewPrivs:\t1',
+        'Seccomp:\t2',
+        `${hostname()}\n`,
+      ].join('\n'),
+    )
+    await runtime.removeSandbox(sandbox.id, soon())
+  })
+
   test('does not show pods of another node on the same runtime', async () => {
     const { createCriRuntime } = await import('@outrigger/runtime-cri')
     const { silentLogger } = await import('@outrigger/foundation')
@@ -348,4 +437,10 @@ async function podFolders(nodeName: string): Promise<string[]> {
     }
   }
   return found
+}
+
+/** An address of this machine that is not the loopback: host ports are not translated there. */
+function hostAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
 }

@@ -43,7 +43,8 @@ describe.skipIf(await mustSkip('wire-numbers.test.ts'))('the messages we wrote d
           .flatMap((file) => file.messageType)
           .map((message) => [message.name, message]),
       )
-      for (const type of ours.lookup(space, [protobuf.Namespace])?.nestedArray ?? []) {
+      const messages = ours.lookup(space)
+      for (const type of messages instanceof protobuf.Namespace ? messages.nestedArray : []) {
         if (!(type instanceof protobuf.Type) || type.name === 'AnyEvent') continue
         for (const field of type.fieldsArray) {
           compared++

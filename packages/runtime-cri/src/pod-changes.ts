@@ -5,7 +5,7 @@ import type { Envelope } from './generated/cri-messages.ts'
 import type { PodInventory } from './pod-inventory.ts'
 
 export interface PodChangesOptions {
-  readonly channel: CriChannel
+  readonly channel: Pick<CriChannel, 'stream' | 'decode'>
   readonly inventory: PodInventory
   readonly clock: Clock
   readonly logger: Logger

@@ -7,7 +7,7 @@ import { nodeLabel, podUidLabel, withoutFacts } from './sandbox-config.ts'
 const statusCallsAtOnce = 32
 
 export interface PodInventoryOptions {
-  readonly channel: CriChannel
+  readonly channel: Pick<CriChannel, 'call'>
   readonly nodeName: string
 }
 
@@ -17,7 +17,7 @@ export interface PodInventoryOptions {
  * pods have lived.
  */
 export class PodInventory {
-  readonly #channel: CriChannel
+  readonly #channel: Pick<CriChannel, 'call'>
   readonly #nodeName: string
   readonly #sandboxes = new Map<string, { readonly listed: string; readonly ips: readonly string[] }>()
   readonly #containers = new Map<string, ContainerState>()

@@ -7,6 +7,8 @@ export interface ConfigFacts {
   /** Whether this process may lower a process's out-of-memory score (CAP_SYS_RESOURCE). */
   readonly mayLowerOomScore: boolean
   readonly usesSystemdCgroups: boolean
+  /** Folder with a `hosts.toml` per registry. */
+  readonly registryConfig: string | undefined
 }
 
 /** Plugins that are never used here and cost time to start, or folders outside of ours. */
@@ -50,12 +52,17 @@ disabled_plugins = [${unused.map(text).join(', ')}]
     bin_dir = ${text(facts.cniBinaries)}
     conf_dir = ${text(places.cniConfig)}
 
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+${registry(facts.registryConfig)}  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = ${facts.usesSystemdCgroups}
 `
+}
+
+function registry(folder: string | undefined): string {
+  if (folder === undefined) return ''
+  return `  [plugins."io.containerd.grpc.v1.cri".registry]\n    config_path = ${text(folder)}\n\n`
 }
 
 /** A TOML basic string; JSON's escapes are all valid there. */

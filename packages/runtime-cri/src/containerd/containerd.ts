@@ -21,6 +21,13 @@ export interface ContainerdOptions {
   readonly path?: readonly string[]
   /** Folders that may hold the CNI plugins. Defaults to `/usr/lib/cni` and `/opt/cni/bin`. */
   readonly cniPath?: readonly string[]
+  /** Further variables for containerd: `HTTPS_PROXY` and the like, if pulling needs them. */
+  readonly environment?: Readonly<Record<string, string>>
+  /**
+   * Folder with a `hosts.toml` per registry (mirrors, certificates). Defaults to `/etc/containerd/certs.d`
+   * if that exists.
+   */
+  readonly registryConfig?: string
   /** Where sockets and mounts go. Defaults to `/run/outrigger`. */
   readonly runRoot?: string
 }
@@ -39,8 +46,10 @@ export interface Containerd {
   /** For `createCriRuntime`: `unix:///run/outrigger/<hash>/containerd.sock`. */
   readonly endpoint: string
   readonly socket: string
+  /** Name of the network bridge of its pods. */
+  readonly bridge: string
   readonly binaries: ContainerdBinaries
-  /** Folder of the log and what else helps to find a fault. */
+  /** Its log: warnings and errors. */
   readonly logFile: string
   /** Whether it was running already. */
   readonly wasFound: boolean
@@ -104,6 +113,10 @@ class SupervisedContainerd implements Containerd {
     return this.#places.socket
   }
 
+  get bridge(): string {
+    return this.#places.bridge
+  }
+
   get logFile(): string {
     return this.#places.log
   }
@@ -158,6 +171,8 @@ class SupervisedContainerd implements Containerd {
       sandboxImage,
       mayLowerOomScore: await mayLowerOomScore(),
       usesSystemdCgroups: await usesSystemdCgroups(),
+      registryConfig:
+        this.#options.registryConfig ?? ((await exists(systemRegistries)) ? systemRegistries : undefined),
     })
     await writeFile(places.config, text)
     await this.#limitLog()
@@ -210,7 +225,7 @@ class SupervisedContainerd implements Containerd {
       const child = spawn(this.binaries.containerd, ['--config', this.#places.config], {
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
-        env: { PATH: this.#searchPath.join(':') },
+        env: { ...this.#options.environment, PATH: this.#searchPath.join(':') },
       })
       const pid = await new Promise<number>((resolve, reject) => {
         child.once('error', reject)
@@ -344,6 +359,7 @@ async function removeAllSandboxes(endpoint: string, { clock }: ContainerdOptions
   }
 }
 
+const systemRegistries = '/etc/containerd/certs.d'
 const capSysResource = 24
 
 async function mayLowerOomScore(): Promise<boolean> {
@@ -354,10 +370,12 @@ async function mayLowerOomScore(): Promise<boolean> {
 
 /** With cgroup v2 under systemd, only systemd may write to the tree. */
 async function usesSystemdCgroups(): Promise<boolean> {
-  const isThere = (path: string) =>
-    stat(path).then(
-      () => true,
-      () => false,
-    )
-  return (await isThere('/run/systemd/system')) && (await isThere('/sys/fs/cgroup/cgroup.controllers'))
+  return (await exists('/run/systemd/system')) && (await exists('/sys/fs/cgroup/cgroup.controllers'))
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
 }

@@ -31,7 +31,9 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
       response.setHeader('WWW-Authenticate', 'Basic realm="test"')
       return refuse(response, 401)
     }
-    const [, name, kind, reference] = /^\/v2\/(.+)\/(manifests|blobs)\/(.+)$/.exec(request.url ?? '') ?? []
+    // A mirror is told in a query which registry it stands for.
+    const path = (request.url ?? '').split('?')[0] ?? ''
+    const [, name, kind, reference] = /^\/v2\/(.+)\/(manifests|blobs)\/(.+)$/.exec(path) ?? []
     if (name === undefined || reference === undefined) return send(response, request, undefined)
     const tag = `${name}:${reference}`
     const found =
