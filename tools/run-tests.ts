@@ -6,7 +6,14 @@ import { join } from 'node:path'
 /** Runs all tests and closes with one line that counts them: `N passed, N failed, N skipped`. */
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-tests-'))
 const report = join(folder, 'report.json')
-const args = ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)]
+const args = [
+  'vitest',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+]
 const child = spawn('npx', args, { stdio: ['ignore', 'inherit', 'inherit'] })
 const code = await new Promise<number>((resolve) => child.on('exit', (exit) => resolve(exit ?? 1)))
 

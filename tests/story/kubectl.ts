@@ -10,12 +10,23 @@ export interface KubectlAnswer {
 export class Kubectl {
   readonly #environment: NodeJS.ProcessEnv
 
-  constructor(options: { readonly kubeconfig: string; readonly cacheDirectory: string; readonly environment: NodeJS.ProcessEnv }) {
-    this.#environment = { ...options.environment, KUBECONFIG: options.kubeconfig, KUBECACHEDIR: options.cacheDirectory }
+  constructor(options: {
+    readonly kubeconfig: string
+    readonly cacheDirectory: string
+    readonly environment: NodeJS.ProcessEnv
+  }) {
+    this.#environment = {
+      ...options.environment,
+      KUBECONFIG: options.kubeconfig,
+      KUBECACHEDIR: options.cacheDirectory,
+    }
   }
 
   /** Runs kubectl and answers with what it printed; never rejects for a refusal. */
-  run(args: readonly string[], options: { readonly input?: string; readonly timeout?: number } = {}): Promise<KubectlAnswer> {
+  run(
+    args: readonly string[],
+    options: { readonly input?: string; readonly timeout?: number } = {},
+  ): Promise<KubectlAnswer> {
     return new Promise((resolve) => {
       const child = execFile(
         'kubectl',

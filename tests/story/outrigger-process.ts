@@ -19,7 +19,10 @@ export interface OutriggerProcess {
 
 /** Starts `outrigger ARGS`. */
 export function startOutrigger(args: readonly string[], environment: NodeJS.ProcessEnv): OutriggerProcess {
-  const child = spawn(process.execPath, [program, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [program, ...args], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let text = ''
   const listeners = new Set<() => void>()
   const hear = (chunk: Buffer) => {
@@ -39,7 +42,10 @@ export function startOutrigger(args: readonly string[], environment: NodeJS.Proc
     output: () => text,
     saw: (pattern, timeout = 60_000) =>
       new Promise((done, fail) => {
-        const timer = setTimeout(() => settle(new Error(`nothing matched ${pattern} within ${timeout} ms:\n${text}`)), timeout)
+        const timer = setTimeout(
+          () => settle(new Error(`nothing matched ${pattern} within ${timeout} ms:\n${text}`)),
+          timeout,
+        )
         const settle = (outcome: RegExpMatchArray | Error) => {
           clearTimeout(timer)
           listeners.delete(look)
@@ -49,7 +55,8 @@ export function startOutrigger(args: readonly string[], environment: NodeJS.Proc
         const look = () => {
           const match = text.match(pattern)
           if (match !== null) settle(match)
-          else if (hasEnded()) settle(new Error(`outrigger ${args.join(' ')} ended before ${pattern}:\n${text}`))
+          else if (hasEnded())
+            settle(new Error(`outrigger ${args.join(' ')} ended before ${pattern}:\n${text}`))
         }
         listeners.add(look)
         look()

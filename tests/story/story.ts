@@ -43,7 +43,11 @@ class Story {
   constructor(options: StoryOptions) {
     this.#options = options
     this.#kubeconfig = join(options.directory, 'kubeconfig')
-    this.#kubectl = new Kubectl({ kubeconfig: this.#kubeconfig, cacheDirectory: join(options.directory, 'kubectl-cache'), environment: options.environment })
+    this.#kubectl = new Kubectl({
+      kubeconfig: this.#kubeconfig,
+      cacheDirectory: join(options.directory, 'kubectl-cache'),
+      environment: options.environment,
+    })
     this.#transcript = new Transcript({ kubectl: this.#kubectl, print: options.print })
   }
 
@@ -56,7 +60,11 @@ class Story {
       await this.#forgeriesAreRefused()
       cluster = await this.#withoutTheManagerNothingStartsUninjected(cluster)
     } catch (error) {
-      this.#transcript.check('the story is told to its end', false, error instanceof Error ? error.message : String(error))
+      this.#transcript.check(
+        'the story is told to its end',
+        false,
+        error instanceof Error ? error.message : String(error),
+      )
     }
     return { checks: this.#transcript.checks, kubeconfig: this.#kubeconfig, cluster }
   }
@@ -64,15 +72,23 @@ class Story {
   async #up(more: readonly string[]): Promise<OutriggerProcess> {
     const { directory, runtime, environment } = this.#options
     const args = ['up', '--port', '0', '--runtime', runtime, ...more]
-    const cluster = startOutrigger([...args, '--data-dir', join(directory, 'data'), '--kubeconfig', this.#kubeconfig], environment)
+    const cluster = startOutrigger(
+      [...args, '--data-dir', join(directory, 'data'), '--kubeconfig', this.#kubeconfig],
+      environment,
+    )
     await cluster.saw(/^Outrigger is up/m, 180_000)
-    this.#transcript.show(`outrigger ${args.join(' ')} &`, linesOf(cluster.output(), /^(Outrigger|Images|  )/))
+    this.#transcript.show(
+      `outrigger ${args.join(' ')} &`,
+      linesOf(cluster.output(), /^(Outrigger|Images| {2})/),
+    )
     return cluster
   }
 
   async #theSidecarWaitsForItsGrant(): Promise<void> {
     const { kubectl, say, check } = this.#tools()
-    say('A ConfigMap of the platform team, a SidecarSet that mounts it, and an application for a virtual node.')
+    say(
+      'A ConfigMap of the platform team, a SidecarSet that mounts it, and an application for a virtual node.',
+    )
     for (const file of ['1-filebeat-config.yaml', '2-filebeat-sidecarset.yaml', '4-echo-server.yaml']) {
       const applied = await this.#apply(file)
       check(`${file} is accepted`, applied.code === 0, applied.stderr)
@@ -86,8 +102,16 @@ class Story {
       return /SidecarSetResourceNotAuthorized/.test(described.stdout) ? pod : undefined
     })
     const described = await kubectl(['describe', 'pod', waiting?.metadata.name ?? ''])
-    check('describe names the SidecarSet, the ConfigMap and the binding that is missing', /filebeat-sidecarset/.test(described.stdout) && /kube-system\/filebeat-config/.test(described.stdout) && /SidecarSetResourceBinding/.test(described.stdout))
-    check('no container of it has started', (waiting?.status?.containerStatuses ?? []).every((status) => status.state?.running === undefined))
+    check(
+      'describe names the SidecarSet, the ConfigMap and the binding that is missing',
+      /filebeat-sidecarset/.test(described.stdout) &&
+        /kube-system\/filebeat-config/.test(described.stdout) &&
+        /SidecarSetResourceBinding/.test(described.stdout),
+    )
+    check(
+      'no container of it has started',
+      (waiting?.status?.containerStatuses ?? []).every((status) => status.state?.running === undefined),
+    )
 
     say('The owner of kube-system grants it.')
     const granted = await this.#apply('3-resource-binding.yaml')
@@ -98,7 +122,11 @@ class Story {
       return pod !== undefined && isReady(pod) ? pod : undefined
     })
     const seconds = (performance.now() - since) / 1000
-    check('the pod starts within two seconds of the grant', running !== undefined && seconds < 2, `${seconds.toFixed(2)} s`)
+    check(
+      'the pod starts within two seconds of the grant',
+      running !== undefined && seconds < 2,
+      `${seconds.toFixed(2)} s`,
+    )
     check('it is the same pod, not a new one', running?.metadata.uid === waiting?.metadata.uid)
   }
 
@@ -108,21 +136,52 @@ class Story {
     const pod = await this.#pod('app=echo-server')
     const name = pod?.metadata.name ?? ''
     const listed = await kubectl(['get', 'pod', '-o', 'wide'])
-    check('kubectl get pod shows 2/2 Running', new RegExp(`^${name}\\s+2/2\\s+Running\\s`, 'm').test(listed.stdout), listed.stdout)
-    check('the pod is labelled as one of a virtual node', pod?.metadata.labels?.['serverless.alibabacloud.com/virtual-node'] === 'true')
-    check('it runs on the virtual node', pod?.spec.nodeName?.startsWith('virtual-kubelet-') === true, pod?.spec.nodeName)
+    check(
+      'kubectl get pod shows 2/2 Running',
+      new RegExp(`^${name}\\s+2/2\\s+Running\\s`, 'm').test(listed.stdout),
+      listed.stdout,
+    )
+    check(
+      'the pod is labelled as one of a virtual node',
+      pod?.metadata.labels?.['serverless.alibabacloud.com/virtual-node'] === 'true',
+    )
+    check(
+      'it runs on the virtual node',
+      pod?.spec.nodeName?.startsWith('virtual-kubelet-') === true,
+      pod?.spec.nodeName,
+    )
 
     say("The sidecar sees the application's standard output, and the ConfigMap of the other namespace.")
     const log = await kubectl(['exec', name, '-c', 'filebeat', '--', 'cat', '/var/log/std/echo-server/0.log'])
-    check('the stdlog volume shows a CRI line that ends in "Server is listening on :8080"', /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d) std(out|err) F .*Server is listening on :8080$/m.test(log.stdout), log.stdout + log.stderr)
+    check(
+      'the stdlog volume shows a CRI line that ends in "Server is listening on :8080"',
+      /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d) std(out|err) F .*Server is listening on :8080$/m.test(
+        log.stdout,
+      ),
+      log.stdout + log.stderr,
+    )
     const config = await kubectl(['exec', name, '-c', 'filebeat', '--', 'cat', '/etc/filebeat.yml'])
-    check("the sidecar reads the ConfigMap's text", config.stdout.trim() !== '' && config.stdout === filebeatText(), config.stdout + config.stderr)
+    check(
+      "the sidecar reads the ConfigMap's text",
+      config.stdout.trim() !== '' && config.stdout === filebeatText(),
+      config.stdout + config.stderr,
+    )
 
     const logs = await kubectl(['logs', name, '-c', 'echo-server'])
-    check("kubectl logs shows the application's line", /Server is listening on :8080/.test(logs.stdout), logs.stdout + logs.stderr)
+    check(
+      "kubectl logs shows the application's line",
+      /Server is listening on :8080/.test(logs.stdout),
+      logs.stdout + logs.stderr,
+    )
     const described = await kubectl(['describe', 'pod', name])
-    const missing = ['Scheduled', 'Pulled', 'Created', 'Started'].filter((reason) => !new RegExp(`(Normal)\\s+${reason}\\s`).test(described.stdout))
-    check('describe shows the events Scheduled, Pulled, Created and Started', missing.length === 0, `missing: ${missing.join(', ')}`)
+    const missing = ['Scheduled', 'Pulled', 'Created', 'Started'].filter(
+      (reason) => !new RegExp(`(Normal)\\s+${reason}\\s`).test(described.stdout),
+    )
+    check(
+      'describe shows the events Scheduled, Pulled, Created and Started',
+      missing.length === 0,
+      `missing: ${missing.join(', ')}`,
+    )
     await this.#sidecarSetIsCounted()
     const body = await fetchText(`http://${pod?.status?.podIP}:8080/`)
     this.#transcript.show(`curl http://${pod?.status?.podIP}:8080/`, body)
@@ -135,7 +194,13 @@ class Story {
       return /^filebeat-sidecarset\s+1\s+1\s+1\s/.test(answer.stdout) ? true : undefined
     })
     const counted = await this.#transcript.kubectl(['get', 'sidecarset'])
-    this.#transcript.check('kubectl get sidecarset shows MATCHED, UPDATED and READY', /^NAME\s+MATCHED\s+UPDATED\s+READY\s+AGE\s*\nfilebeat-sidecarset\s+1\s+1\s+1\s+\S+\s*$/m.test(counted.stdout), counted.stdout + counted.stderr)
+    this.#transcript.check(
+      'kubectl get sidecarset shows MATCHED, UPDATED and READY',
+      /^NAME\s+MATCHED\s+UPDATED\s+READY\s+AGE\s*\nfilebeat-sidecarset\s+1\s+1\s+1\s+\S+\s*$/m.test(
+        counted.stdout,
+      ),
+      counted.stdout + counted.stderr,
+    )
   }
 
   async #anOrdinaryPodIsLeftAlone(): Promise<void> {
@@ -150,17 +215,33 @@ class Story {
       return found !== undefined && isReady(found) ? found : undefined
     })
     await kubectl(['get', 'pod', '-l', 'app=plain-server', '-o', 'wide'])
-    check('it runs on the regular node', pod !== undefined && pod.spec.nodeName?.startsWith('virtual-kubelet-') === false, pod?.spec.nodeName)
+    check(
+      'it runs on the regular node',
+      pod !== undefined && pod.spec.nodeName?.startsWith('virtual-kubelet-') === false,
+      pod?.spec.nodeName,
+    )
     check('it has one container and no sidecar', pod?.spec.containers.length === 1)
   }
 
   async #forgeriesAreRefused(): Promise<void> {
     const { kubectl, say, check } = this.#tools()
     say("A pod cannot help itself to another namespace's ConfigMap, nor claim to be injected.")
-    const reaching = await kubectl(['create', '-f', '-'], { input: aThief({ volume: 'kube-system/filebeat-config' }) })
-    check('a pod that writes kube-system/filebeat-config into a volume itself is refused', reaching.code !== 0 && /kube-system\/filebeat-config/.test(reaching.stderr), reaching.stdout + reaching.stderr)
-    const forged = await kubectl(['create', '-f', '-'], { input: aThief({ annotation: 'kruise.io/sidecarset-injected-list: filebeat-sidecarset' }) })
-    check('a pod that forges the injection annotations is refused', forged.code !== 0 && /kruise\.io\/sidecarset-injected-list/.test(forged.stderr), forged.stdout + forged.stderr)
+    const reaching = await kubectl(['create', '-f', '-'], {
+      input: aThief({ volume: 'kube-system/filebeat-config' }),
+    })
+    check(
+      'a pod that writes kube-system/filebeat-config into a volume itself is refused',
+      reaching.code !== 0 && /kube-system\/filebeat-config/.test(reaching.stderr),
+      reaching.stdout + reaching.stderr,
+    )
+    const forged = await kubectl(['create', '-f', '-'], {
+      input: aThief({ annotation: 'kruise.io/sidecarset-injected-list: filebeat-sidecarset' }),
+    })
+    check(
+      'a pod that forges the injection annotations is refused',
+      forged.code !== 0 && /kruise\.io\/sidecarset-injected-list/.test(forged.stderr),
+      forged.stdout + forged.stderr,
+    )
   }
 
   /** Restarts the cluster without its manager: the running pod is found again, and new virtual-node pods wait. */
@@ -175,31 +256,62 @@ class Story {
       const pod = await this.#pod('app=echo-server')
       return pod !== undefined && isReady(pod) ? pod : undefined
     })
-    const ids = (pod: Pod | undefined) => JSON.stringify(pod?.status?.containerStatuses?.map((status) => [status.containerID, status.restartCount]))
+    const ids = (pod: Pod | undefined) =>
+      JSON.stringify(
+        pod?.status?.containerStatuses?.map((status) => [status.containerID, status.restartCount]),
+      )
     const survives = this.#options.runtime === 'containerd'
     check('the pod survives', after?.metadata.uid === before?.metadata.uid)
-    if (survives) check('its containers were found again, not started twice', after !== undefined && ids(after) === ids(before), `${ids(before)} became ${ids(after)}`)
+    if (survives)
+      check(
+        'its containers were found again, not started twice',
+        after !== undefined && ids(after) === ids(before),
+        `${ids(before)} became ${ids(after)}`,
+      )
 
     say('With the manager away, a virtual-node pod does not start uninjected.')
     await kubectl(['scale', 'deployment', 'echo-server', '--replicas=2'])
     const refused = await this.#eventually('the refusal is told', async () => {
-      const events = await this.#kubectl.run(['get', 'events', '--field-selector', 'reason=FailedCreate', '-o', 'custom-columns=MESSAGE:.message', '--no-headers'])
+      const events = await this.#kubectl.run([
+        'get',
+        'events',
+        '--field-selector',
+        'reason=FailedCreate',
+        '-o',
+        'custom-columns=MESSAGE:.message',
+        '--no-headers',
+      ])
       return /webhook/.test(events.stdout) ? events.stdout : undefined
     })
     await kubectl(['get', 'events', '--field-selector', 'reason=FailedCreate'])
     const pods = await this.#pods('app=echo-server')
-    check('no second pod has started', refused !== undefined && pods.every((pod) => pod.spec.containers.length === 2), `${pods.length} pods`)
+    check(
+      'no second pod has started',
+      refused !== undefined && pods.every((pod) => pod.spec.containers.length === 2),
+      `${pods.length} pods`,
+    )
 
     say('The manager is back, and the pod goes on.')
-    const manager = startOutrigger(['manager', '--kubeconfig', this.#kubeconfig, '--webhook-port', '0'], this.#options.environment)
+    const manager = startOutrigger(
+      ['manager', '--kubeconfig', this.#kubeconfig, '--webhook-port', '0'],
+      this.#options.environment,
+    )
     this.#transcript.show(`outrigger manager --kubeconfig kubeconfig &`)
     try {
-      await this.#eventually('both pods run', async () => {
-        const now = await this.#pods('app=echo-server')
-        return now.length === 2 && now.every(isReady) ? true : undefined
-      }, 60_000)
+      await this.#eventually(
+        'both pods run',
+        async () => {
+          const now = await this.#pods('app=echo-server')
+          return now.length === 2 && now.every(isReady) ? true : undefined
+        },
+        60_000,
+      )
       const listed = await kubectl(['get', 'pod', '-l', 'app=echo-server'])
-      check('the second pod runs with its sidecar', (listed.stdout.match(/\s2\/2\s+Running\s/g) ?? []).length === 2, listed.stdout + manager.output())
+      check(
+        'the second pod runs with its sidecar',
+        (listed.stdout.match(/\s2\/2\s+Running\s/g) ?? []).length === 2,
+        listed.stdout + manager.output(),
+      )
     } finally {
       await manager.stop()
     }
@@ -230,7 +342,11 @@ class Story {
   }
 
   /** Asks again and again; undefined, with a failed check, when the time is up. */
-  async #eventually<T>(what: string, ask: () => Promise<T | undefined>, timeout = 30_000): Promise<T | undefined> {
+  async #eventually<T>(
+    what: string,
+    ask: () => Promise<T | undefined>,
+    timeout = 30_000,
+  ): Promise<T | undefined> {
     const deadline = performance.now() + timeout
     while (performance.now() < deadline) {
       const answer = await ask()
@@ -244,7 +360,11 @@ class Story {
 
 function isReady(pod: Pod): boolean {
   const statuses = pod.status?.containerStatuses ?? []
-  return pod.status?.phase === 'Running' && statuses.length === pod.spec.containers.length && statuses.every((status) => status.ready)
+  return (
+    pod.status?.phase === 'Running' &&
+    statuses.length === pod.spec.containers.length &&
+    statuses.every((status) => status.ready)
+  )
 }
 
 function linesOf(output: string, pattern: RegExp): string {

@@ -3,7 +3,8 @@
 try {
   await import('../dist/outrigger.mjs')
 } catch (error) {
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('dist/outrigger.mjs')) throw error
+  if (error?.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('dist/outrigger.mjs'))
+    throw error
   process.stderr.write('outrigger: the program is not built; run npm run build\n')
   process.exitCode = 1
 }

@@ -43,7 +43,13 @@ function textLine(options: LoggerOptions, severity: Severity, message: string, f
 
 const levels: Readonly<Record<Severity, string>> = { I: 'info', W: 'warning', E: 'error' }
 
-function jsonLine(options: LoggerOptions, severity: Severity, message: string, fields: LogFields, verbosity: number): string {
+function jsonLine(
+  options: LoggerOptions,
+  severity: Severity,
+  message: string,
+  fields: LogFields,
+  verbosity: number,
+): string {
   const { error, ...rest } = fields
   return `${JSON.stringify({
     ts: options.clock.now(),

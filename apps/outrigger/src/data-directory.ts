@@ -37,7 +37,11 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     }
     await chmod(path, 0o700)
   } catch (error) {
-    throw new UserError(`the data directory ${path} cannot be used: ${messageOf(error)}`, 'choose another one with --data-dir', { cause: error })
+    throw new UserError(
+      `the data directory ${path} cannot be used: ${messageOf(error)}`,
+      'choose another one with --data-dir',
+      { cause: error },
+    )
   }
   return directory
 }

@@ -1,0 +1,52 @@
+import {
+  type ClusterClient,
+  type ConnectionConfig,
+  createClient,
+  inClusterConfig,
+  isInCluster,
+  loadKubeconfig,
+} from '@outrigger/client'
+import type { Clock, Logger } from '@outrigger/foundation'
+import type { SelfSubjectReview } from '@outrigger/kube'
+import type { Environment } from './environment.ts'
+
+export interface ConnectionSettings {
+  readonly kubeconfig?: string
+  readonly context?: string
+}
+
+/** The cluster a command is about: a kubeconfig that was named, else the pod's own, else kubectl's. @throws UserError */
+export function findConnection(settings: ConnectionSettings, environment: Environment): ConnectionConfig {
+  const variables = environment.variables
+  if (settings.kubeconfig === undefined && variables['KUBECONFIG'] === undefined && isInCluster(variables)) {
+    return inClusterConfig({ environment: variables })
+  }
+  return loadKubeconfig({
+    environment: variables,
+    homeDirectory: environment.homeDirectory,
+    ...(settings.kubeconfig !== undefined && { path: settings.kubeconfig }),
+    ...(settings.context !== undefined && { context: settings.context }),
+  })
+}
+
+export function connect(
+  settings: ConnectionSettings,
+  environment: Environment,
+  options: { readonly clock: Clock; readonly logger: Logger; readonly userAgent: string },
+): ClusterClient {
+  return createClient({ config: findConnection(settings, environment), ...options })
+}
+
+/** The user name the cluster knows us by. */
+export async function ownUserName(client: ClusterClient, signal: AbortSignal): Promise<string> {
+  const answer = await client.raw({
+    method: 'POST',
+    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }),
+    signal,
+  })
+  if (answer.status !== 201) throw new Error(`the API server answered ${answer.status} when asked who we are`)
+  const review: Partial<SelfSubjectReview> = JSON.parse(answer.body.toString('utf8'))
+  return review.status?.userInfo?.username ?? ''
+}

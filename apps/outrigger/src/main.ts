@@ -1,0 +1,4 @@
+import { readEnvironment } from './environment.ts'
+import { runProgram } from './program.ts'
+
+await runProgram(readEnvironment())

@@ -1,0 +1,58 @@
+import type { KeyPair } from '@outrigger/certificates'
+import type { Client } from '@outrigger/client'
+import type { Clock, Logger, Random } from '@outrigger/foundation'
+import { createManager, type Manager } from '@outrigger/operator'
+import { fixedCertificate } from '@outrigger/webhook'
+
+export interface ManagerPartOptions {
+  readonly client: Client
+  /** The user `client` authenticates as. */
+  readonly userName: string
+  /** Tells this process from others in leader election. */
+  readonly identity: string
+  readonly leaderElection: boolean
+  /** Webhooks reached by a URL; left out, by the Service in front of the manager's pods. */
+  readonly url?: {
+    /** Address to listen on. */
+    readonly host: string
+    /** 0 takes any free one. */
+    readonly port: number
+    readonly serving: KeyPair
+    /** PEM of the authority that signed `serving`. */
+    readonly authority: string
+    /** Where the API server finds us; left out, `https://<host>:<port>`. */
+    readonly advertised?: string
+    /** A name in the serving certificate. */
+    readonly serverName: string
+  }
+  /** Port of the webhooks behind the Service. */
+  readonly port?: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** The manager: webhooks and controllers of the product. */
+export function createManagerPart(options: ManagerPartOptions): Manager {
+  const { client, userName, identity, leaderElection, clock, random, logger, url } = options
+  return createManager({
+    client,
+    userName,
+    identity,
+    leaderElection,
+    clock,
+    random,
+    logger,
+    webhook:
+      url === undefined
+        ? { listen: { port: options.port ?? 9876 } }
+        : {
+            listen: { host: url.host, port: url.port },
+            target: (port) => ({
+              url: url.advertised ?? `https://${url.host.includes(':') ? `[${url.host}]` : url.host}:${port}`,
+            }),
+            certificate: fixedCertificate(url.serving, url.authority),
+            serverName: url.serverName,
+          },
+  })
+}

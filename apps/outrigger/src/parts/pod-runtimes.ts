@@ -1,0 +1,181 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, type Logger, messageOf, type Random, UserError } from '@outrigger/foundation'
+import type { PodRuntime } from '@outrigger/kubelet/runtime'
+import type { DataDirectory } from '../data-directory.ts'
+import type { Environment } from '../environment.ts'
+
+export type RuntimeKind = 'containerd' | 'sim'
+
+export interface RuntimeSettings {
+  /** Left out: containerd where this user may run containers, else the simulated one. */
+  readonly kind: RuntimeKind | undefined
+  /** A CRI socket somebody else runs. Left out: a containerd of our own. */
+  readonly endpoint: string | undefined
+}
+
+export interface RuntimeContext {
+  readonly environment: Environment
+  readonly directory: DataDirectory
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** What runs the pods of this machine's nodes. */
+export interface PodRuntimes {
+  readonly kind: RuntimeKind
+  /** One line for people: which runtime, and why that one if nobody chose. */
+  readonly description: string
+  forNode(nodeName: string): PodRuntime
+  /** Makes the images available; one line per image says where it came from. */
+  prepareImages(references: readonly string[], signal: AbortSignal): Promise<readonly string[]>
+  /** `keep`: containers go on. `remove`: nothing stays. Repeatable. */
+  close(mode: 'keep' | 'remove'): Promise<void>
+}
+
+/** Opens the runtime that was asked for, or the best this machine has. @throws UserError */
+export async function openPodRuntimes(
+  settings: RuntimeSettings,
+  context: RuntimeContext,
+): Promise<PodRuntimes> {
+  if (settings.endpoint !== undefined) return openForeign(settings.endpoint, context)
+  if (settings.kind === 'sim') return openSimulated(context, 'simulated (no containers are run)')
+  if (settings.kind === 'containerd') return openOwnContainerd(context)
+  const obstacle = whyNoContainers(context.environment)
+  if (obstacle !== undefined) return openSimulated(context, `simulated, because ${obstacle}`)
+  try {
+    return await openOwnContainerd(context)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    return openSimulated(context, `simulated, because it ${error.message}`)
+  }
+}
+
+function whyNoContainers(environment: Environment): string | undefined {
+  if (environment.platform !== 'linux') return `containers need Linux and this is ${environment.platform}`
+  if (!environment.isRoot) return 'only root may run containers'
+  return undefined
+}
+
+async function openOwnContainerd(context: RuntimeContext): Promise<PodRuntimes> {
+  const { startContainerd } = await import('@outrigger/runtime-cri')
+  const { directory, clock, logger } = context
+  const containerd = await startContainerd({
+    directory: directory.path,
+    clock,
+    logger: logger.with({ part: 'containerd' }),
+  })
+  const nodes = await criNodes(containerd.endpoint, context)
+  return {
+    ...nodes,
+    description: `containerd of its own${containerd.wasFound ? ', found running' : ''} (${containerd.endpoint})`,
+    prepareImages: (references, signal) =>
+      prepareImages(references, nodes.forNode('images'), containerd, context, signal),
+    async close(mode) {
+      await nodes.close()
+      await containerd.stop(mode === 'keep' ? 'keep running' : 'remove everything')
+    },
+  }
+}
+
+async function openForeign(endpoint: string, context: RuntimeContext): Promise<PodRuntimes> {
+  const path = endpoint.replace(/^unix:\/\//, '')
+  await access(path).catch((error: unknown) => {
+    throw new UserError(
+      `the container runtime endpoint ${endpoint} cannot be used: ${messageOf(error)}`,
+      'start the runtime or leave --container-runtime-endpoint out',
+      { cause: error },
+    )
+  })
+  const nodes = await criNodes(`unix://${path}`, context)
+  return {
+    ...nodes,
+    description: `the runtime behind ${endpoint}`,
+    prepareImages: async () => [],
+    close: () => nodes.close(),
+  }
+}
+
+async function criNodes(endpoint: string, context: RuntimeContext) {
+  const { createCriRuntime } = await import('@outrigger/runtime-cri')
+  const { DiskPodFiles } = await import('@outrigger/kubelet/runtime')
+  const { clock, logger, directory } = context
+  const open = new Map<string, ReturnType<typeof createCriRuntime>>()
+  return {
+    kind: 'containerd' as const,
+    forNode(nodeName: string): PodRuntime {
+      const known = open.get(nodeName)
+      if (known !== undefined) return known
+      const files = new DiskPodFiles({ root: join(directory.pods, nodeName) })
+      const runtime = createCriRuntime({ endpoint, nodeName, files, clock, logger })
+      open.set(nodeName, runtime)
+      return runtime
+    },
+    async close() {
+      await Promise.all([...open.values()].map((runtime) => runtime.close()))
+    },
+  }
+}
+
+async function prepareImages(
+  references: readonly string[],
+  runtime: PodRuntime,
+  containerd: { readonly binaries: { readonly ctr: string }; readonly socket: string },
+  { clock }: RuntimeContext,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { busyboxImage, ensureImage, httpEchoImage, readBusybox, systemPath } = await import(
+    '@outrigger/runtime-cri'
+  )
+  const said: string[] = []
+  for (const reference of references) {
+    const full = fullReference(reference)
+    const origin = await ensureImage(
+      {
+        reference: full,
+        runtime,
+        build: async (name) => {
+          const busybox = await readBusybox(systemPath)
+          return name.includes('http-echo') ? httpEchoImage(name, busybox) : busyboxImage(name, busybox)
+        },
+        ctr: containerd.binaries.ctr,
+        socket: containerd.socket,
+        clock,
+      },
+      signal,
+    )
+    said.push(
+      origin.from === 'local build'
+        ? `${full}: built here from busybox, because it cannot be pulled (${origin.because})`
+        : `${full}: from ${origin.from === 'registry' ? 'its registry' : origin.from}`,
+    )
+  }
+  return said
+}
+
+/** `busybox` -> `docker.io/library/busybox:latest`. */
+function fullReference(reference: string): string {
+  const tagged = /:[^/]+$/.test(reference) ? reference : `${reference}:latest`
+  const first = tagged.split('/')[0] ?? ''
+  if (tagged.includes('/') && (first.includes('.') || first.includes(':') || first === 'localhost'))
+    return tagged
+  return `docker.io/${tagged.includes('/') ? '' : 'library/'}${tagged}`
+}
+
+async function openSimulated(context: RuntimeContext, description: string): Promise<PodRuntimes> {
+  const { createSimRuntime } = await import('@outrigger/runtime-sim')
+  const { clock, random } = context
+  const open = new Map<string, PodRuntime>()
+  return {
+    kind: 'sim',
+    description,
+    forNode(nodeName) {
+      const known = open.get(nodeName) ?? createSimRuntime({ clock, random, nodeName })
+      open.set(nodeName, known)
+      return known
+    },
+    prepareImages: async () => [],
+    close: async () => {},
+  }
+}

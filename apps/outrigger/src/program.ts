@@ -1,0 +1,44 @@
+import { UserError } from '@outrigger/foundation'
+import { Command, CommanderError } from 'commander'
+import { addManagerCommand } from './commands/manager.ts'
+import { addUpCommand } from './commands/up.ts'
+import type { Environment } from './environment.ts'
+
+/**
+ * Parses the arguments and runs one command. A failure that the user can mend is one line on standard
+ * error and exit code 1; a defect shows its stack.
+ */
+export async function runProgram(environment: Environment): Promise<void> {
+  const program = new Command('outrigger')
+    .description('Keeps the right sidecars in every pod of a Kubernetes cluster.')
+    .version('0.1.0', '-V, --version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: environment.writeOut,
+      writeErr: (text) =>
+        environment.writeError(
+          text.startsWith('error:') ? `outrigger: ${text.slice('error: '.length)}` : text,
+        ),
+    })
+  for (const add of commands) add(program, environment)
+  program.commands.forEach((command) => command.copyInheritedSettings(program))
+  try {
+    await program.parseAsync([...environment.arguments], { from: 'user' })
+  } catch (error) {
+    report(error, environment)
+  }
+}
+
+/** All sub-commands, in the order `--help` lists them. */
+const commands = [addUpCommand, addManagerCommand]
+
+function report(error: unknown, environment: Environment): void {
+  if (error instanceof CommanderError) {
+    environment.setExitCode(error.exitCode)
+    return
+  }
+  environment.setExitCode(1)
+  if (error instanceof UserError) environment.writeError(`outrigger: ${error.message}\n`)
+  else environment.writeError(`outrigger: ${error instanceof Error ? error.stack : String(error)}\n`)
+}

@@ -1,0 +1,51 @@
+import { UserError } from '@outrigger/foundation'
+
+/** Settings that every long-running command has. */
+export interface LogSettings {
+  readonly loggingFormat: 'text' | 'json'
+  readonly verbosity: number
+}
+
+/** A whole number in a range. @throws UserError that names the flag. */
+export function parseNumber(flag: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    throw new UserError(
+      `${flag} ${text} is not a number between ${min} and ${max}`,
+      `give one, for example ${flag} ${Math.max(min, 1)}`,
+    )
+  }
+}
+
+/** One of a few words. @throws UserError that names the flag and the words. */
+export function parseChoice<T extends string>(flag: string, choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = choices.find((choice) => choice === text)
+    if (found !== undefined) return found
+    throw new UserError(`${flag} ${text} is not known`, `use one of ${choices.join(', ')}`)
+  }
+}
+
+/** `A=true,B=false`. @throws UserError. */
+export function parseFeatureGates(text: string): Readonly<Record<string, boolean>> {
+  const gates: Record<string, boolean> = {}
+  for (const part of text.split(',').filter((item) => item !== '')) {
+    const [name = '', value = ''] = part.split('=')
+    if (name === '' || !['true', 'false'].includes(value)) {
+      throw new UserError(
+        `--feature-gates ${part} is not of the form Name=true`,
+        'for example --feature-gates=SidecarSetServerlessPod=true',
+      )
+    }
+    gates[name] = value === 'true'
+  }
+  return gates
+}
+
+/** Adds a flag's value to those given before. */
+export function collect<T>(
+  parse: (text: string) => T,
+): (text: string, before: readonly T[] | undefined) => readonly T[] {
+  return (text, before = []) => [...before, parse(text)]
+}
