@@ -312,14 +312,14 @@ class CriPodRuntime implements CriRuntime {
     const stderr = request.stderr && !tty
     const asked = { containerId: id, cmd: [...command], tty, stdin, stdout, stderr }
     const { url } = await this.#call('other', 'Exec', asked, { signal })
-    return this.#streamed(() => openExecStream(url ?? '', request, signal))
+    return this.#streamed(() => openExecStream(url ?? '', request, { clock: this.#options.clock, signal }))
   }
 
   async attach(id: string, request: StreamRequest, signal: AbortSignal): Promise<ExecSession> {
     const { tty, stdin, stdout } = request
     const asked = { containerId: id, tty, stdin, stdout, stderr: request.stderr && !tty }
     const { url } = await this.#call('other', 'Attach', asked, { signal })
-    return this.#streamed(() => openExecStream(url ?? '', request, signal))
+    return this.#streamed(() => openExecStream(url ?? '', request, { clock: this.#options.clock, signal }))
   }
 
   async portForward(

@@ -1,5 +1,5 @@
 import { PassThrough, type Readable, Writable } from 'node:stream'
-import { deferred } from '@outrigger/foundation'
+import { type Clock, deferred } from '@outrigger/foundation'
 import { type ExecSession, RuntimeError, type StreamRequest } from '@outrigger/kubelet/runtime'
 import { dialSpdy, type SpdyStream } from './spdy-connection.ts'
 
@@ -15,9 +15,9 @@ const protocol = 'v4.channel.k8s.io'
 export async function openExecStream(
   url: string,
   wanted: StreamRequest,
-  signal: AbortSignal,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<ExecSession> {
-  const connection = await dialSpdy(url, protocol, signal)
+  const connection = await dialSpdy(url, { protocol, clock, signal })
   const open = (streamtype: string) => connection.open({ streamtype })
   const errors = open('error')
   errors.end()

@@ -19,7 +19,7 @@ export async function openPortStream(
   port: number,
   options: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<Duplex> {
-  const connection = await dialSpdy(url, 'portforward.k8s.io', options.signal)
+  const connection = await dialSpdy(url, { protocol: 'portforward.k8s.io', ...options })
   const headers = { port: String(port), requestid: '0' }
   const errors = connection.open({ streamtype: 'error', ...headers })
   errors.end()

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createInflate } from 'node:zlib'
+import { ManualClock } from '@outrigger/foundation/testing'
 import { describe, expect, test } from 'vitest'
 import { dialSpdy } from './spdy-connection.ts'
 
@@ -64,11 +65,15 @@ describe('SpdyConnection', () => {
     const server = createServer((_, response) => response.writeHead(403).end('not you'))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const dialing = dialSpdy(`http://127.0.0.1:${port}/exec`, 'v4', new AbortController().signal)
+    const dialing = dialSpdy(`http://127.0.0.1:${port}/exec`, dialOptions())
     await expect(dialing).rejects.toThrow('the runtime refused the stream: 403 not you')
     server.close()
   })
 })
+
+function dialOptions() {
+  return { protocol: 'v4', clock: new ManualClock(), signal: new AbortController().signal }
+}
 
 interface Frame {
   readonly flags: number
@@ -95,7 +100,7 @@ async function withPeer(
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const connection = await dialSpdy(`http://127.0.0.1:${port}/x`, 'v4', new AbortController().signal)
+  const connection = await dialSpdy(`http://127.0.0.1:${port}/x`, dialOptions())
   const socket = await accepted
   let received = Buffer.alloc(0)
   let onMore = () => {}

@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { type Clock, withDeadline } from '@outrigger/foundation'
 
 /**
  * A SPDY/3.1 connection as the streaming endpoints of container runtimes speak it, client side.
@@ -186,12 +187,26 @@ function sized(text: string): Buffer {
   return Buffer.concat([uint32(bytes.length), bytes])
 }
 
+export interface DialOptions {
+  /** The stream protocol wanted: `v4.channel.k8s.io`. */
+  readonly protocol: string
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+const dialTimeout = 10_000
+
 /**
- * Asks the endpoint at `url` to switch to SPDY/3.1 with one of these stream protocols.
+ * Asks the endpoint at `url` to switch to SPDY/3.1. The signal matters until it has.
  *
- * @throws Error when it refuses, with what it answered (at most 1 KiB), or when the signal aborts.
+ * @throws Error when it refuses, with what it answered (at most about 1 KiB), or does not answer within 10 s.
  */
-export function dialSpdy(url: string, protocol: string, signal: AbortSignal): Promise<SpdyConnection> {
+export function dialSpdy(url: string, { protocol, clock, signal }: DialOptions): Promise<SpdyConnection> {
+  const work = (limited: AbortSignal) => switchProtocol(url, protocol, limited)
+  return withDeadline(clock, dialTimeout, 'opening a stream of the container runtime', work, signal)
+}
+
+function switchProtocol(url: string, protocol: string, signal: AbortSignal): Promise<SpdyConnection> {
   return new Promise((resolve, reject) => {
     const asked = request(url, {
       method: 'POST',

@@ -85,7 +85,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     ...(options.cniPath && { cniPath: options.cniPath }),
   })
   const supervised = new SupervisedContainerd(options, binaries)
-  await supervised.start()
+  await uninterrupted(() => supervised.start())
   return supervised
 }
 
@@ -137,7 +137,11 @@ class SupervisedContainerd implements Containerd {
     this.#supervision = this.#supervise(this.#ending.signal)
   }
 
-  async stop(mode: StopMode): Promise<void> {
+  stop(mode: StopMode): Promise<void> {
+    return uninterrupted(() => this.#stop(mode))
+  }
+
+  async #stop(mode: StopMode): Promise<void> {
     this.#ending.abort()
     await this.#supervision
     if (mode === 'keep running') return
@@ -318,6 +322,16 @@ class SupervisedContainerd implements Containerd {
     for (let waited = 0; waited < 10_000 && (await this.#isOurs(this.#pid)); waited += 20)
       await clock.sleep(20)
     if (await this.#isOurs(this.#pid)) signalProcess(this.#pid, 'SIGKILL')
+  }
+}
+
+/** The clock's timers do not keep a process alive; starting and stopping must not be cut short by its end. */
+async function uninterrupted<T>(work: () => Promise<T>): Promise<T> {
+  const hold = setInterval(() => {}, 60_000)
+  try {
+    return await work()
+  } finally {
+    clearInterval(hold)
   }
 }
 
