@@ -86,16 +86,27 @@ function checkQuantity(value: unknown): string | undefined {
   return isReadable ? undefined : quantityFormMessage
 }
 
-const timeExpression = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/
+const secondsExpression = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}/
+const zoneExpression = /^(?:Z|[+-]\d{2}:\d{2})$/
 
+/** RFC 3339. A MicroTime must have six digits of a second, a Time may have any number of them. */
 function checkTime(value: unknown, schema: Schema): string | undefined {
   if (typeof value !== 'string')
     return `json: cannot unmarshal ${jsonType(value)} into Go value of type string`
-  if (timeExpression.test(value) && !Number.isNaN(Date.parse(value))) return undefined
-  const layout = schema.definition?.endsWith('MicroTime')
-    ? '2006-01-02T15:04:05.000000Z07:00'
-    : '2006-01-02T15:04:05Z07:00'
-  return `parsing time ${JSON.stringify(value)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(value)} as "2006"`
+  const isMicro = schema.definition?.endsWith('MicroTime') === true
+  const layout = isMicro ? '2006-01-02T15:04:05.000000Z07:00' : '2006-01-02T15:04:05Z07:00'
+  const wrong = (rest: string, part: string) =>
+    `parsing time ${JSON.stringify(value)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(part)}`
+  const seconds = secondsExpression.exec(value)?.[0]
+  if (seconds === undefined) return wrong(value, '2006')
+  const rest = value.slice(seconds.length)
+  const fraction = (isMicro ? /^\.\d{6}/ : /^\.\d+/).exec(rest)?.[0] ?? ''
+  if (isMicro && fraction === '') return wrong(rest, '.000000')
+  const zone = rest.slice(fraction.length)
+  if (!zoneExpression.test(zone)) return wrong(zone, 'Z07:00')
+  return Number.isNaN(Date.parse(`${seconds}${zone}`))
+    ? `parsing time ${JSON.stringify(value)}: day out of range`
+    : undefined
 }
 
 /** Go skips line breaks and wants full groups of four. */

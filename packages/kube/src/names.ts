@@ -90,7 +90,7 @@ export function qualifiedNameProblems(value: string): string[] {
   }
   if (name === '') problems.push('name part must be non-empty')
   else if (name.length > maxLabelLength)
-    problems.push(`name part must be no more than ${maxLabelLength} bytes`)
+    problems.push(`name part must be no more than ${maxLabelLength} characters`)
   if (!qualifiedExpression.test(name))
     problems.push(
       `name part ${regexProblem(
@@ -160,7 +160,7 @@ export function configMapKeyProblems(value: string): string[] {
 /** Names of ports: at most 15 characters with a letter among them. */
 export function portNameProblems(value: string): string[] {
   const problems: string[] = []
-  if (value.length > 15) problems.push('must be no more than 15 bytes')
+  if (value.length > 15) problems.push('must be no more than 15 characters')
   if (!/^[-a-z0-9]+$/.test(value))
     problems.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)')
   if (!/[a-z]/.test(value)) problems.push('must contain at least one letter (a-z)')
@@ -215,7 +215,7 @@ function dotProblems(value: string): string[] {
 }
 
 function tooLongProblems(value: string, max: number): string[] {
-  return value.length > max ? [`must be no more than ${max} bytes`] : []
+  return value.length > max ? [`must be no more than ${max} characters`] : []
 }
 
 function regexProblem(message: string, expression: string, examples: readonly string[]): string {

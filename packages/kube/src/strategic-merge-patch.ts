@@ -62,6 +62,11 @@ function mergeField(result: Fields, key: string, value: unknown, schema: Schema 
     return
   }
   const current = result[key]
+  if (isRecord(value) && value[patchDirective] === 'delete' && schema?.values !== undefined) {
+    // Go leaves out an empty map, but not an empty struct.
+    delete result[key]
+    return
+  }
   if (isRecord(current) && isRecord(value))
     result[key] = schema?.patchStrategy?.includes('replace')
       ? withoutDirectives(value)

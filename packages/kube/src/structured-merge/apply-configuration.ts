@@ -87,7 +87,9 @@ export function applyConfiguration(request: ApplyRequest): ApplyOutcome {
   const last = known.find((manager) => identityOf(manager) === me)
   const others = known.filter((manager) => identityOf(manager) !== me)
 
-  const merged = mergeValues(live, request.config, schema)
+  const config =
+    request.ignored === undefined ? request.config : removeFields(request.config, request.ignored, schema)
+  const merged = mergeValues(live, config, schema)
   const object = prune(merged, last?.fields ?? emptyFieldSet, [owner, ...others], schema) as KubeObject
   const comparison = compareObjects(live === undefined ? {} : asFields(live), asFields(object), schema)
   const conflicts = conflictsOf(others, comparison.changed)

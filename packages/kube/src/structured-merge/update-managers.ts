@@ -54,27 +54,17 @@ export function updateManagers(request: UpdateRequest): ManagedFieldsEntry[] {
   const known = resetsManagers(request.managers) ? [] : (parseManagers(request.managers) ?? [])
   const state = before === undefined ? {} : (before as unknown as Record<string, unknown>)
   const comparison = compareObjects(state, after as unknown as Record<string, unknown>, schema)
-  const owned =
-    request.ignored === undefined
-      ? comparison.changed
-      : recursiveDifferenceOf(comparison.changed, request.ignored)
-  const managers = dispossess(known, comparison.changed, comparison.removed)
+  const without = (set: FieldSet) =>
+    request.ignored === undefined ? set : recursiveDifferenceOf(set, request.ignored)
+  const owned = without(comparison.changed)
+  const managers = dispossess(known, owned, without(comparison.removed))
   return formatManagers(capUpdaters(isEmptyFieldSet(owned) ? managers : withOwner(managers, owned, request)))
 }
 
 /** Managers without the paths someone else changed or removed, and only those that still own something. */
-export function dispossess(
-  managers: readonly Manager[],
-  changed: FieldSet,
-  removed: FieldSet,
-  except?: string,
-): Manager[] {
+export function dispossess(managers: readonly Manager[], changed: FieldSet, removed: FieldSet): Manager[] {
   const result: Manager[] = []
   for (const manager of managers) {
-    if (except !== undefined && identityOf(manager) === except) {
-      result.push(manager)
-      continue
-    }
     const fields = differenceOf(differenceOf(manager.fields, changed), removed)
     if (fields === manager.fields) result.push(manager)
     else if (!isEmptyFieldSet(fields)) result.push({ ...manager, fields })
