@@ -330,6 +330,29 @@ describe('injection', () => {
     ])
   })
 
+  it('only adds to a pod that is bound already', () => {
+    const set = sidecarSet('s', {
+      initContainers: [
+        { name: 'plain', image },
+        { name: 'native', image, restartPolicy: 'Always' },
+      ],
+      containers: [
+        { name: 'web', image },
+        { name: 'new', image },
+      ],
+      imagePullSecrets: [{ name: 'p' }],
+    })
+    const plan = planInjection(pod(), { ...facts([set]), isLate: true })
+    const injected = applyPlan(pod(), plan)
+    expect(names(injected.spec.initContainers)).toEqual(['native'])
+    expect(injected.spec.containers.map((container) => [container.name, container.image])).toEqual([
+      ['new', image],
+      ['web', 'example/web:1'],
+    ])
+    expect(injected.spec.imagePullSecrets).toBeUndefined()
+    expect(plan.warnings).toHaveLength(2)
+  })
+
   it('leaves a pod alone that has ended', () => {
     const ended = { ...pod(), status: { phase: 'Succeeded' as const } }
     expect(patchOf(ended, planInjection(ended, facts([one({ name: 'a' })])))).toEqual([])

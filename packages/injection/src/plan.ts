@@ -3,6 +3,7 @@ import {
   formatInjectedReferences,
   hasForeignReference,
   type InjectedReference,
+  isNativeSidecar,
   podAnnotations,
   type SidecarSet,
 } from '@outrigger/api'
@@ -39,6 +40,11 @@ export interface InjectionFacts {
   readonly time: string
   /** Whether injected containers are sorted by name, as OpenKruise's gate EnableSortSidecarContainerByName has it. Default false. */
   readonly sortsContainersByName?: boolean
+  /**
+   * The pod exists already and has just reached its node: containers and volumes may only be added, and of
+   * init containers only native sidecars. Default false.
+   */
+  readonly isLate?: boolean
 }
 
 /** What becomes of one injected container. */
@@ -135,19 +141,21 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
     patched === pod.metadata.annotations
       ? pod
       : { ...pod, metadata: { ...pod.metadata, annotations: { ...patched } } }
-  const built = buildAll(subject, selected)
+  const warnings: string[] = []
+  const built = facts.isLate
+    ? addableOnly(buildAll(subject, selected), pod, warnings)
+    : buildAll(subject, selected)
   if (facts.sortsContainersByName) sortByName(built.containers)
   // Init containers are sorted across SidecarSets, as OpenKruise has it.
   sortByName(built.initContainers)
 
-  const warnings: string[] = []
   const containers: ContainerDecision[] = []
   const volumes: VolumeDecision[] = []
   const all = [...built.initContainers, ...built.containers]
   const initContainers = mergedContainers(pod.spec.initContainers, built.initContainers, containers, warnings)
   const appContainers = mergedContainers(pod.spec.containers, built.containers, containers, warnings)
   const podVolumes = mergedVolumes(pod.spec.volumes, all, volumes, warnings)
-  const pullSecrets = mergedPullSecrets(pod.spec.imagePullSecrets, selected)
+  const pullSecrets = facts.isLate ? undefined : mergedPullSecrets(pod.spec.imagePullSecrets, selected)
   for (const { notes } of all) warnings.push(...notes)
 
   const annotations = {
@@ -211,6 +219,30 @@ function buildAll(
       (sidecarSet.spec[list] ?? []).flatMap((sidecar) => buildSidecar(sidecarSet, sidecar, list, app)),
     )
   return { initContainers: buildList('initContainers'), containers: buildList('containers') }
+}
+
+/** What the API server lets a bound pod still receive; the rest is said in warnings. */
+function addableOnly(
+  built: ReturnType<typeof buildAll>,
+  pod: Pod,
+  warnings: string[],
+): ReturnType<typeof buildAll> {
+  const taken = new Set([...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name))
+  const isAddable = ({ sidecarSet, list, container }: BuiltSidecar): boolean => {
+    const leave = (why: string) => {
+      warnings.push(`container ${container.name} of SidecarSet ${sidecarSet} is left out: ${why}`)
+      return false
+    }
+    if (taken.has(container.name))
+      return leave('the pod has one of this name, which cannot be replaced any more')
+    if (list === 'initContainers' && !isNativeSidecar(container))
+      return leave('a pod that is bound to its node gets no more init containers')
+    return true
+  }
+  return {
+    initContainers: built.initContainers.filter(isAddable),
+    containers: built.containers.filter(isAddable),
+  }
 }
 
 /** Array.prototype.sort keeps the order of equals. */

@@ -9,6 +9,7 @@ import {
   createInformers,
   createLeaderElector,
   type InformerSet,
+  type LeaderElector,
   runAll,
   withoutManagedFields,
 } from '@outrigger/controller'
@@ -66,6 +67,7 @@ class OutriggerManager implements Manager {
   readonly #certificate: CertificateSource & Partial<Runnable>
   readonly #server: WebhookServer
   readonly #registration: WebhookRegistration
+  readonly #elector: LeaderElector
   #becomeReady: () => void = () => {}
 
   constructor(options: ManagerOptions) {
@@ -75,13 +77,17 @@ class OutriggerManager implements Manager {
     this.#certificate = options.webhook.certificate ?? this.#sharedCertificates()
     this.#server = this.#createServer()
     this.#registration = this.#createRegistration()
+    this.#elector = createLeaderElector({
+      ...options,
+      lease: { namespace: this.#namespace, name: defaultNames.lease },
+    })
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve
     })
   }
 
   get isReady(): boolean {
-    return this.#informers.hasSynced && this.#registration.isRegistered
+    return this.#informers.hasSynced && (this.#registration.isRegistered || this.#follows())
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -104,7 +110,7 @@ class OutriggerManager implements Manager {
     if (signal.aborted) return
     const events = createEventRecorder({ ...this.#options, component: 'outrigger-manager', host: '' })
     const controllers = [...this.#controllers(events), this.#registration]
-    const leading = leaderElection ? [this.#elector().runWhenLeader(controllers)] : controllers
+    const leading = leaderElection ? [this.#elector.runWhenLeader(controllers)] : controllers
     await runAll([this.#informers, events, ...leading, this.#readiness()], signal)
   }
 
@@ -254,11 +260,9 @@ class OutriggerManager implements Manager {
     })
   }
 
-  #elector() {
-    return createLeaderElector({
-      ...this.#options,
-      lease: { namespace: this.#namespace, name: defaultNames.lease },
-    })
+  /** Whether another replica leads, whose business registration then is. */
+  #follows(): boolean {
+    return this.#elector.leader !== undefined && this.#elector.leader !== this.#options.identity
   }
 
   /** Says when the manager is ready. A replica that does not lead is so once its caches are filled. */

@@ -49,7 +49,7 @@ export function createVirtualNodeAuditController(options: VirtualNodeAuditOption
         },
       )
     }
-    return lookAgain(interval * (1 + 0.2 * options.random.next()))
+    return lookAgain(Math.round(interval * (1 + 0.2 * options.random.next())))
   }
   return createController({
     ...options,

@@ -40,7 +40,7 @@ export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOpti
         return report(planPod(pod, known))
       }
       if (!isNewlyLabelled(request) || !trustedUsers.includes(request.user.name)) return allow
-      return report(planInjection(pod, known))
+      return report(planInjection(pod, { ...known, isLate: true }))
     })
 
     function report(plan: ReturnType<typeof planInjection>): AdmissionAnswer {

@@ -1,0 +1,117 @@
+import { ApiError, type Client, type Patch } from '@outrigger/client'
+import type { ChangeHandler, Informer } from '@outrigger/controller'
+import { applyMergePatch, type KubeObject, keyOf, type ObjectKey, type ResourceRef } from '@outrigger/kube'
+
+const textOf = ({ namespace, name }: ObjectKey) => (namespace ? `${namespace}/${name}` : name)
+
+/** Objects in memory behind the calls our controllers make, with resource versions and their conflicts. */
+export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' | 'patch' | 'delete'> {
+  readonly objects = new Map<string, Map<string, KubeObject>>()
+  readonly writes: string[] = []
+  #version = 0
+  /** Consulted before every write; throws what the API server would answer. */
+  refuse: (verb: string, resource: ResourceRef, key: string) => void = () => {}
+
+  of(resource: ResourceRef): Map<string, KubeObject> {
+    const found = this.objects.get(resource.resource)
+    if (found !== undefined) return found
+    const made = new Map<string, KubeObject>()
+    this.objects.set(resource.resource, made)
+    return made
+  }
+
+  async get<T extends KubeObject>(resource: ResourceRef, key: ObjectKey): Promise<T> {
+    const found = this.of(resource).get(textOf(key))
+    if (found === undefined) throw notFound(key.name)
+    return structuredClone(found) as T
+  }
+
+  async create<T extends KubeObject>(resource: ResourceRef, object: unknown): Promise<T> {
+    const created = structuredClone(object) as T
+    const key = keyOf(created)
+    this.#write('create', resource, key)
+    if (this.of(resource).has(key)) throw new ApiError(409, { reason: 'AlreadyExists', message: key })
+    return this.#put(resource, key, created)
+  }
+
+  async update<T extends KubeObject>(resource: ResourceRef, object: T): Promise<T> {
+    const key = keyOf(object)
+    this.#write('update', resource, key)
+    const before = this.of(resource).get(key)
+    if (before === undefined) throw notFound(key)
+    const { resourceVersion } = object.metadata
+    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion)
+      throw new ApiError(409, { reason: 'Conflict', message: key })
+    return this.#put(resource, key, structuredClone(object))
+  }
+
+  async patch<T extends KubeObject>(resource: ResourceRef, key: ObjectKey, patch: Patch): Promise<T> {
+    this.#write('patch', resource, textOf(key))
+    const before = this.of(resource).get(textOf(key))
+    if (before === undefined) throw notFound(key.name)
+    return this.#put(resource, textOf(key), applyMergePatch(before, patch.body) as T)
+  }
+
+  async delete(resource: ResourceRef, key: ObjectKey): Promise<unknown> {
+    this.#write('delete', resource, textOf(key))
+    if (!this.of(resource).delete(textOf(key))) throw notFound(key.name)
+    return undefined
+  }
+
+  #write(verb: string, resource: ResourceRef, key: string): void {
+    this.refuse(verb, resource, key)
+    this.writes.push(`${verb} ${resource.resource} ${key}`)
+  }
+
+  #put<T extends KubeObject>(resource: ResourceRef, key: string, object: T): T {
+    this.#version++
+    const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version) } }
+    this.of(resource).set(key, stored)
+    return structuredClone(stored)
+  }
+}
+
+function notFound(name: string): ApiError {
+  return new ApiError(404, { reason: 'NotFound', message: `${name} not found` })
+}
+
+/** An informer that knows what it is told. */
+export class FedInformer<T extends KubeObject> implements Informer<T> {
+  readonly hasSynced = true
+  readonly synced = Promise.resolve()
+  readonly #objects = new Map<string, T>()
+  readonly #handlers = new Set<ChangeHandler<T>>()
+  readonly #indexes: Readonly<Record<string, (object: T) => readonly string[]>>
+
+  constructor(objects: readonly T[] = [], indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {}) {
+    this.#indexes = indexes
+    for (const object of objects) this.put(object)
+  }
+
+  readonly store = {
+    get: (key: string) => this.#objects.get(key),
+    list: () => [...this.#objects.values()],
+    byIndex: (index: string, value: string) =>
+      [...this.#objects.values()].filter((object) => this.#indexes[index]?.(object).includes(value)),
+    size: 0,
+  }
+
+  put(object: T): void {
+    const before = this.#objects.get(keyOf(object))
+    this.#objects.set(keyOf(object), object)
+    for (const handler of this.#handlers)
+      if (before === undefined) handler.onAdd?.(object)
+      else handler.onUpdate?.(object, before)
+  }
+
+  remove(object: T): void {
+    this.#objects.delete(keyOf(object))
+    for (const handler of this.#handlers) handler.onDelete?.(object)
+  }
+
+  onChange(handler: ChangeHandler<T>): () => void {
+    this.#handlers.add(handler)
+    for (const object of this.#objects.values()) handler.onAdd?.(object)
+    return () => void this.#handlers.delete(handler)
+  }
+}
