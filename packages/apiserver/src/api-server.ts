@@ -1,9 +1,19 @@
 import { createSigningKey, type SigningKey } from '@outrigger/certificates'
 import { aborted, type Clock, deferred, type Logger, type Random } from '@outrigger/foundation'
+import { discoveryTable } from '@outrigger/kube'
 import { type AdmissionChain, createAdmissionChain } from './admission/admission-chain.ts'
+import { builtInAdmission } from './admission/builtin/built-in-admission.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
+import { createWebhookAdmission } from './admission/webhook/webhook-admission.ts'
+import {
+  createWebhookClient,
+  type ServiceResolver,
+  type WebhookClient,
+} from './admission/webhook/webhook-client.ts'
 import { type Access, createAccess } from './auth/access.ts'
 import type { StaticToken } from './auth/static-tokens.ts'
+import { type CustomResources, createCustomResources } from './custom/custom-resources.ts'
+import { createDefinitionResource } from './custom/definition-resource.ts'
 import { ensureDefaultNamespaces } from './default-namespaces.ts'
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts'
 import { listen } from './http/https-server.ts'
@@ -11,12 +21,14 @@ import { ServerMetrics } from './http/metrics.ts'
 import { Router } from './http/router.ts'
 import { builtInResources } from './kinds/built-in-resources.ts'
 import { OpenApiDocuments } from './openapi/openapi-documents.ts'
-import { collectionFor } from './registry/conversion.ts'
 import type { ConnectHandler } from './registry/connect.ts'
+import { collectionFor } from './registry/conversion.ts'
 import type { Objects } from './registry/objects.ts'
+import type { Resource } from './registry/resource.ts'
 import { ResourceHandler } from './registry/resource-handler.ts'
 import { ResourceRegistry } from './registry/resource-registry.ts'
 import { createObjects } from './registry/stored-objects.ts'
+import { resolveService } from './service-resolver.ts'
 import { openLmdbStore } from './storage/lmdb-store.ts'
 import { createMemoryStore } from './storage/mvcc-store.ts'
 import type { Store } from './storage/store.ts'
@@ -48,7 +60,9 @@ export interface ApiServerOptions {
   readonly featureGates?: Readonly<Record<string, boolean>>
   /** IPv4 range of cluster IPs. */
   readonly serviceCidr?: string
-  /** Further admission steps, behind the built-in ones. */
+  /** Where webhooks named by a Service are reached. Defaults to a ready endpoint of the Service. */
+  readonly resolveService?: ServiceResolver
+  /** Further admission steps, between the built-in ones and webhooks. */
   readonly admission?: readonly AdmissionPlugin[]
   /** Host name or address under which clients reach the server. Defaults to the listening host. */
   readonly advertisedHost?: string
@@ -99,6 +113,8 @@ interface Parts {
   readonly access: Access
   readonly handler: ResourceHandler
   readonly connect: ConnectHandler | undefined
+  readonly customResources: CustomResources
+  readonly webhookClient: WebhookClient
 }
 
 /** An API server that looks like kube-apiserver 1.36. Nothing happens before `run`. */
@@ -130,7 +146,15 @@ async function serve(
     const signingKey = options.serviceAccountKey ?? (await createSigningKey())
     const parts = assemble(options, store, signingKey)
     await bootstrap(parts)
-    await listenUntil(parts, signal, onReady)
+    const background = new AbortController()
+    const running = parts.customResources.run(background.signal)
+    try {
+      await listenUntil(parts, signal, onReady)
+    } finally {
+      background.abort()
+      await running
+      parts.webhookClient.close()
+    }
   } finally {
     await store.close()
   }
@@ -145,7 +169,7 @@ function openStore({ clock, dataDirectory }: ApiServerOptions): Promise<Store> |
 
 /** The wiring: what the server is made of, in the order it depends on each other. */
 function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKey): Parts {
-  const { clock, random } = options
+  const { clock, random, logger } = options
   const isEnabled = (gate: string) => options.featureGates?.[gate] ?? false
   const objects = createObjects(store, clock, random)
   const registry = new ResourceRegistry()
@@ -167,20 +191,71 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     deletePod: deletePodThrough(() => handler, registry, clock),
     ...(options.serviceCidr === undefined ? {} : { serviceCidr: options.serviceCidr }),
   }
-  registry.add(...builtInResources(environment), ...access.reviewResources)
+  registry.add(
+    ...inDiscoveryOrder([
+      ...builtInResources(environment),
+      ...access.reviewResources,
+      createDefinitionResource(),
+    ]),
+  )
   for (const resource of registry.all) addIndexes(store, resource)
+  const webhookClient = createWebhookClient(
+    options.resolveService ?? ((namespace, name, port) => resolveService(objects, namespace, name, port)),
+    clock,
+  )
+  const webhooks = createWebhookAdmission({
+    objects,
+    client: webhookClient,
+    clock,
+    random,
+    logger,
+    equivalents: (resource) => [...registry.all].filter((other) => isSameStorage(resource, other)),
+  })
+  const own = builtInAdmission(environment)
   const admission: AdmissionChain = createAdmissionChain([
+    ...own.slice(0, -1),
     ...(options.admission ?? []),
+    ...webhooks,
     access.escalationCheck,
+    // Quota books what all others have let through.
+    ...own.slice(-1),
   ])
   const handler = new ResourceHandler({ store, admission, clock, random, isEnabled })
-  return { options, store, objects, registry, access, handler, connect: undefined }
+  const customResources = createCustomResources({
+    store,
+    objects,
+    registry,
+    client: webhookClient,
+    clock,
+    random,
+    logger,
+  })
+  return {
+    options,
+    store,
+    objects,
+    registry,
+    access,
+    handler,
+    connect: undefined,
+    customResources,
+    webhookClient,
+  }
+}
+
+const isSameStorage = (one: Resource, other: Resource) =>
+  one.storage.group === other.storage.group && one.storage.resource === other.storage.resource
+
+/** Groups in the order kube-apiserver lists them. */
+function inDiscoveryOrder(resources: readonly Resource[]): readonly Resource[] {
+  const order = ['', ...discoveryTable.groups.items.map((item) => item.metadata.name ?? '')]
+  return [...resources].sort((one, other) => order.indexOf(one.group) - order.indexOf(other.group))
 }
 
 /** Lists by these fields are what every kubelet asks for; they must not walk all pods. */
 const indexedFields: Readonly<Record<string, readonly string[]>> = { pods: ['spec.nodeName'] }
 
-function addIndexes(store: Store, resource: Parameters<typeof collectionFor>[0]): void {
+function addIndexes(store: Store, resource: Resource): void {
   const collection = collectionFor(resource)
   for (const field of indexedFields[collection] ?? [])
     store.addIndex(collection, field, (object) => resource.selectableFields(object)[field] ?? '')
@@ -205,9 +280,10 @@ function deletePodThrough(handler: () => ResourceHandler, registry: ResourceRegi
 }
 
 /** What every cluster has from the start. */
-async function bootstrap({ objects, access, store }: Parts): Promise<void> {
+async function bootstrap({ objects, access, store, customResources }: Parts): Promise<void> {
   await ensureDefaultNamespaces(objects)
   await access.bootstrap()
+  await customResources.load()
   // Nobody can have seen a state between these writes.
   store.compact()
 }
@@ -263,4 +339,3 @@ async function listenUntil(
   stopping.abort(new Error('the server stops'))
   await server.close()
 }
-

@@ -95,10 +95,7 @@ function warningHeader(text: string): string {
 const slowBytes = 1024 * 1024
 
 /** Writes watch events into a response. `drainDeadline` cancels a wait that lasts too long. */
-export function sinkOf(
-  response: AnyResponse,
-  setDeadline: (action: () => void) => () => void,
-): EventSink {
+export function sinkOf(response: AnyResponse, setDeadline: (action: () => void) => () => void): EventSink {
   return {
     write(line) {
       ;(response as ServerResponse).write(line)

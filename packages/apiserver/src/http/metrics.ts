@@ -44,7 +44,8 @@ export class ServerMetrics {
     for (const [resource, count] of this.#watches)
       lines.push(`apiserver_longrunning_requests{verb="watch",resource="${resource}"} ${count}`)
     family('apiserver_storage_objects', 'gauge', 'Stored objects, by resource.')
-    for (const [resource, count] of objects) lines.push(`apiserver_storage_objects{resource="${resource}"} ${count}`)
+    for (const [resource, count] of objects)
+      lines.push(`apiserver_storage_objects{resource="${resource}"} ${count}`)
     family('apiserver_storage_revision', 'gauge', 'Revision of the newest write.')
     lines.push(`apiserver_storage_revision ${revision}`)
     return `${lines.join('\n')}\n`

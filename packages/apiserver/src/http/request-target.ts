@@ -2,7 +2,12 @@
 export type RequestTarget =
   | { readonly type: 'resource'; readonly path: ResourcePath }
   /** `/api`, `/apis`, `/api/v1`, `/apis/apps`, `/apis/apps/v1` */
-  | { readonly type: 'discovery'; readonly group: string | undefined; readonly version: string | undefined; readonly isLegacy: boolean }
+  | {
+      readonly type: 'discovery'
+      readonly group: string | undefined
+      readonly version: string | undefined
+      readonly isLegacy: boolean
+    }
   | { readonly type: 'other'; readonly path: string }
 
 export interface ResourcePath {

@@ -8,14 +8,14 @@ import type { DiscoveryDocuments, Document } from '../discovery/discovery-docume
 import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
 import type { ApiRequest, Reply } from '../registry/api-request.ts'
 import type { ConnectExchange, ConnectHandler } from '../registry/connect.ts'
+import { collectionFor } from '../registry/conversion.ts'
 import { reply } from '../registry/rendering.ts'
+import { parseBoolean } from '../registry/request-options.ts'
 import type { Resource, Verb } from '../registry/resource.ts'
 import type { ResourceHandler } from '../registry/resource-handler.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
-import { parseBoolean } from '../registry/request-options.ts'
 import { internalError, methodNotAllowed, StatusError, unknownResource } from '../registry/status-error.ts'
 import type { Store } from '../storage/store.ts'
-import { collectionFor } from '../registry/conversion.ts'
 import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
 import { answerHealth, type HealthCheck, isHealthPath } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -86,7 +86,12 @@ export class Router {
   }
 
   /** Hands an upgraded connection on. Never rejects. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, certificate: PeerCertificate | undefined): void {
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    certificate: PeerCertificate | undefined,
+  ): void {
     const work = this.#upgrade(request, socket, head, certificate)
     this.#running.add(work)
     void work.finally(() => this.#running.delete(work))
@@ -268,9 +273,17 @@ export class Router {
         return { code: 200, headers, body: metrics.format(counts, store.revision) }
       }
       case '/.well-known/openid-configuration':
-        return { code: 200, headers: { 'content-type': 'application/json' }, body: access.openId(url()).configuration }
+        return {
+          code: 200,
+          headers: { 'content-type': 'application/json' },
+          body: access.openId(url()).configuration,
+        }
       case '/openid/v1/jwks':
-        return { code: 200, headers: { 'content-type': 'application/jwk-set+json' }, body: access.openId(url()).keys }
+        return {
+          code: 200,
+          headers: { 'content-type': 'application/jwk-set+json' },
+          body: access.openId(url()).keys,
+        }
     }
     if (path === '/openapi/v2' || path === '/openapi/v3' || path.startsWith('/openapi/v3/'))
       return openApi.answer(path, query, request.headers.accept ?? '') ?? pageNotFound
@@ -490,4 +503,3 @@ function documentReply(request: AnyRequest, { body, etag }: Document, contentTyp
   if (request.headers['if-none-match'] === etag) return { code: 304, headers, body: '' }
   return { code: 200, headers, body }
 }
-

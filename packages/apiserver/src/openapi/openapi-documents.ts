@@ -62,8 +62,7 @@ export class OpenApiDocuments {
     const paths: Record<string, { serverRelativeURL: string }> = {}
     for (const name of this.#names()) {
       const made = this.#group(name)
-      if (made !== undefined)
-        paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${made.hash}` }
+      if (made !== undefined) paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${made.hash}` }
     }
     return JSON.stringify({ paths })
   }

@@ -82,7 +82,11 @@ function bodyOf(verb: Verb, schema: object, prefix: string, openApi: 2 | 3): Rec
     return { requestBody: { required: true, content: { '*/*': { schema } } } }
   if (verb !== 'patch') return {}
   const patch = { schema: { $ref: `${prefix}io.k8s.apimachinery.pkg.apis.meta.v1.Patch` } }
-  const types = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json']
+  const types = [
+    'application/apply-patch+yaml',
+    'application/json-patch+json',
+    'application/merge-patch+json',
+  ]
   return { requestBody: { required: true, content: Object.fromEntries(types.map((type) => [type, patch])) } }
 }
 

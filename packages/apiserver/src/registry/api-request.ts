@@ -1,6 +1,6 @@
 import type { ObjectKey } from '@outrigger/kube'
 import type { UserInfo } from '../auth/identity.ts'
-import type { Subresource, Resource, Verb } from './resource.ts'
+import type { Resource, Subresource, Verb } from './resource.ts'
 
 /** One request for a resource: authenticated, authorized, its body read but not parsed. */
 export interface ApiRequest {

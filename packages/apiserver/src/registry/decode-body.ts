@@ -1,7 +1,6 @@
-import { apiVersionOf, isRecord, type KubeObject } from '@outrigger/kube'
+import { apiVersionOf, isRecord, type KubeObject, parseJson, parseYaml } from '@outrigger/kube'
 import type { ApiRequest } from './api-request.ts'
-import { decodeDocument, type Document, refuseDocument } from './decode-document.ts'
-import { parseJsonDocument, parseYamlDocument } from './documents.ts'
+import { type Document, decodeDocument, refuseDocument } from './decode-document.ts'
 import { essenceOf, unsupportedBody } from './media-types.ts'
 import type { WriteOptions } from './request-options.ts'
 import type { Resource } from './resource.ts'
@@ -21,7 +20,7 @@ export function decodeBody(
   options: Pick<WriteOptions, 'fieldValidation'>,
   { acceptsOtherVersions = false } = {},
 ): KubeObject {
-  const document = parseBody(request, resource)
+  const document = parseBody(request, resource, options.fieldValidation !== 'Ignore')
   const fields = document.value
   checkKind(fields, resource, acceptsOtherVersions)
   const object = decodeDocument(document, resource, options.fieldValidation, request.warnings)
@@ -35,11 +34,18 @@ export function decodeDeleteOptions(request: Pick<ApiRequest, 'body' | 'contentT
   return parseText(request, (message) => badRequest(message)).value
 }
 
-function parseBody(request: Decoding, resource: Resource): Document & { value: Record<string, unknown> } {
-  const document = parseText(request, (message) => refuseDocument(resource, message))
+function parseBody(
+  request: Decoding,
+  resource: Resource,
+  findDuplicates: boolean,
+): Document & { readonly value: Record<string, unknown> } {
+  const document = parseText(request, (message) => refuseDocument(resource, message), findDuplicates)
   const { value } = document
   if (!isRecord(value))
-    throw refuseDocument(resource, `json: cannot unmarshal ${describe(value)} into Go value of type v1.${resource.kind}`)
+    throw refuseDocument(
+      resource,
+      `json: cannot unmarshal ${describe(value)} into Go value of type v1.${resource.kind}`,
+    )
   return { ...document, value }
 }
 
@@ -51,12 +57,16 @@ function describe(value: unknown): string {
 function parseText(
   { body, contentType }: Pick<ApiRequest, 'body' | 'contentType'>,
   refuse: (message: string) => Error,
+  findDuplicates = false,
 ): Document {
   const essence = essenceOf(contentType)
-  if (essence !== '' && essence !== 'application/json' && essence !== 'application/yaml') throw unsupportedBody()
+  if (essence !== '' && essence !== 'application/json' && essence !== 'application/yaml')
+    throw unsupportedBody()
   const text = body.toString()
   try {
-    return essence === 'application/yaml' ? parseYamlDocument(text) : parseJsonDocument(text)
+    return essence === 'application/yaml'
+      ? { value: parseYaml(text), duplicates: [] }
+      : parseJson(text, { findDuplicates })
   } catch (error) {
     throw refuse((error as Error).message)
   }
@@ -98,7 +108,8 @@ function refuseCustomKind(resource: Resource, kind: string, version: string): ne
 }
 
 const goPackage = (resource: Resource) => resource.version
-const internalPackage = (resource: Resource) => (resource.group === '' ? 'core' : resource.group.split('.')[0])
+const internalPackage = (resource: Resource) =>
+  resource.group === '' ? 'core' : resource.group.split('.')[0]
 
 function placeInNamespace(object: KubeObject, resource: Resource, namespace: string): void {
   const { metadata } = object

@@ -1,6 +1,6 @@
+import { orderingText } from '../storage/collection.ts'
 import type { Entry, Store } from '../storage/store.ts'
 import { TooOldError } from '../storage/store.ts'
-import { orderingText } from '../storage/collection.ts'
 import { collectionFor, fromStorage, isStorageVersion, type Shown } from './conversion.ts'
 import type { ListMetadata } from './rendering.ts'
 import type { ListOptions } from './request-options.ts'
@@ -66,7 +66,9 @@ export async function listObjects(
     items,
     metadata: {
       resourceVersion: String(revision),
-      ...(hasMore ? { continue: formatContinuation({ revision, after: orderingText(last.key) }), ...remaining } : {}),
+      ...(hasMore
+        ? { continue: formatContinuation({ revision, after: orderingText(last.key) }), ...remaining }
+        : {}),
     },
   }
 }
@@ -81,7 +83,11 @@ function stateOf(
       throw badRequest('specifying resource version is not allowed when using continue')
     const { revision, after } = parseContinuation(options.continueToken)
     if (revision === store.revision) return { candidates: selection.candidates(store), revision, after }
-    return { candidates: at(() => store.listAt(collection, revision, selection.namespace), inconsistent), revision, after }
+    return {
+      candidates: at(() => store.listAt(collection, revision, selection.namespace), inconsistent),
+      revision,
+      after,
+    }
   }
   const wanted = options.resourceVersion === '' ? 0 : Number(options.resourceVersion)
   if (wanted > store.revision) throw tooNew(wanted, store.revision)
@@ -124,7 +130,8 @@ function parseContinuation(token: string): Continuation {
     throw refuse('continue key is not valid: it is not what the server handed out')
   }
   const { v, rv, start } = (parsed ?? {}) as { v?: unknown; rv?: unknown; start?: unknown }
-  if (v !== 'meta.k8s.io/v1') throw refuse('continue key is not valid: server does not recognize this encoded version')
+  if (v !== 'meta.k8s.io/v1')
+    throw refuse('continue key is not valid: server does not recognize this encoded version')
   if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv < 0 || typeof start !== 'string')
     throw refuse('continue key is not valid: it has no position')
   return { revision: rv, after: start.replace(/\u0000$/, '') }

@@ -77,8 +77,7 @@ function representationOf(clause: Clause, format: 'json' | 'yaml'): Representati
   const version = clause.parameters.get('v')
   if (clause.parameters.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1'))
     return undefined
-  if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList')
-    return undefined
+  if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') return undefined
   return { format, as, metaVersion: version }
 }
 

@@ -157,11 +157,7 @@ function shortens(
 }
 
 /** The finalizers that express what is to happen to dependents, or undefined when they stay as they are. */
-function finalizersFor(
-  strategy: Strategy,
-  object: KubeObject,
-  options: DeleteOptions,
-): string[] | undefined {
+function finalizersFor(strategy: Strategy, object: KubeObject, options: DeleteOptions): string[] | undefined {
   const before = object.metadata.finalizers ?? []
   const has = (finalizer: string) => before.includes(finalizer)
   const wanted =
@@ -173,7 +169,9 @@ function finalizersFor(
         : strategy.defaultPropagation === 'orphan'
           ? 'Orphan'
           : 'Background')
-  const kept = before.filter((finalizer) => finalizer !== orphanFinalizer && finalizer !== foregroundFinalizer)
+  const kept = before.filter(
+    (finalizer) => finalizer !== orphanFinalizer && finalizer !== foregroundFinalizer,
+  )
   if (wanted === 'Orphan') kept.push(orphanFinalizer)
   if (wanted === 'Foreground') kept.push(foregroundFinalizer)
   const isSame = kept.length === before.length && kept.every((finalizer) => has(finalizer))

@@ -101,9 +101,7 @@ function checkFinalizers(errors: FieldError[], finalizers: readonly string[]): v
       )
   }
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
-    errors.push(
-      invalid(field, finalizers, 'finalizer foregroundDeletion and orphan cannot be both set'),
-    )
+    errors.push(invalid(field, finalizers, 'finalizer foregroundDeletion and orphan cannot be both set'))
 }
 
 const plainFinalizers = new Set(['orphan', 'foregroundDeletion', 'kubernetes'])
@@ -194,4 +192,3 @@ export function dedupOwnerReferences(object: KubeObject): string[] {
     `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...repeated].join(', ')}`,
   ]
 }
-

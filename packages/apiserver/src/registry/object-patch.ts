@@ -10,11 +10,12 @@ import {
   isRecord,
   type KubeObject,
   PatchError,
+  parseJson,
+  parseYaml,
   required,
 } from '@outrigger/kube'
 import { type ApiRequest, managerOf } from './api-request.ts'
-import { decodeDocument, type Document } from './decode-document.ts'
-import { parseJsonDocument, parseYamlDocument } from './documents.ts'
+import { type Document, decodeDocument } from './decode-document.ts'
 import { ignoredFields, setManagers } from './field-ownership.ts'
 import { essenceOf } from './media-types.ts'
 import { refuseOptions, type WriteOptions } from './request-options.ts'
@@ -53,7 +54,13 @@ export function createPatch(request: ApiRequest, target: WriteTarget, options: W
     apply(current) {
       if (current === undefined) return undefined
       const changed = applyParsed(type, current, patch.value, target.resource)
-      const object = settle({ value: changed, duplicates: patch.duplicates }, request, target, options, current)
+      const object = settle(
+        { value: changed, duplicates: patch.duplicates },
+        request,
+        target,
+        options,
+        current,
+      )
       return { object, ownsFieldsBy: 'update' }
     },
   }
@@ -79,7 +86,7 @@ function parsePatch(request: ApiRequest, type: PatchType): Document {
   const { body } = request
   let document: Document
   try {
-    document = parseJsonDocument(body.toString())
+    document = parseJson(body.toString(), { findDuplicates: type !== 'json' })
   } catch (error) {
     throw badRequest(`error decoding patch: ${(error as Error).message}`)
   }
@@ -128,9 +135,9 @@ function settle(
     if (kind !== current.kind || apiVersion !== current.apiVersion)
       throw badRequest('the kind and apiVersion of the patched object must stay as they were')
   }
-  const object = deepCopy(
-    decodeDocument(document, resource, options.fieldValidation, request.warnings, 'patch'),
-  )
+  // What a patch does not touch is shared with the stored object.
+  const own = { ...document, value: deepCopy(document.value) }
+  const object = decodeDocument(own, resource, options.fieldValidation, request.warnings, 'patch')
   strategy.applyDefaults(object)
   return object
 }
@@ -138,8 +145,7 @@ function settle(
 function createApply(request: ApiRequest, target: WriteTarget, options: WriteOptions): ObjectPatch {
   const { resource, key } = target
   const manager = request.query.get('fieldManager') ?? ''
-  if (manager === '')
-    refuseOptions('PatchOptions', [required('fieldManager', 'is required for apply patch')])
+  if (manager === '') refuseOptions('PatchOptions', [required('fieldManager', 'is required for apply patch')])
   const document = parseApplied(request)
   const { value } = document
   if (!isRecord(value)) throw badRequest('the applied configuration is no object')
@@ -163,7 +169,7 @@ function createApply(request: ApiRequest, target: WriteTarget, options: WriteOpt
 
 function parseApplied(request: ApiRequest): Document {
   try {
-    return parseYamlDocument(request.body.toString())
+    return { value: parseYaml(request.body.toString()), duplicates: [] }
   } catch (error) {
     throw badRequest(`error decoding YAML: ${(error as Error).message}`)
   }
@@ -214,4 +220,3 @@ function applied(
   setManagers(object, outcome.managedFields)
   return { object, ownsFieldsBy: 'apply' }
 }
-

@@ -24,7 +24,8 @@ export interface ObjectWriterOptions {
   isEnabled(gate: string): boolean
 }
 
-const staleMessage = 'the object has been modified; please apply your changes to the latest version and try again'
+const staleMessage =
+  'the object has been modified; please apply your changes to the latest version and try again'
 const maxAttempts = 30
 const maxGeneratedNames = 8
 /** The part of a generated name that is kept of its prefix. */
@@ -62,7 +63,10 @@ export class ObjectWriter {
     const context = this.contextOf(target, writer)
     let { object } = proposal
     if (object.metadata.resourceVersion)
-      throw new StatusError({ code: 500, message: 'resourceVersion should not be set on objects to be created' })
+      throw new StatusError({
+        code: 500,
+        message: 'resourceVersion should not be set on objects to be created',
+      })
     delete object.metadata.resourceVersion
     for (const text of dedupOwnerReferences(object)) writer.warnings.add(text)
     if (proposal.ownsFieldsBy === 'update') recordOwnership({ target, writer, old: undefined, object })
@@ -130,8 +134,7 @@ export class ObjectWriter {
         return await this.#updateOnce(target, writer, entry, propose)
       } catch (error) {
         if (!(error instanceof WriteConflict)) throw error
-        if (attempt === maxAttempts)
-          throw conflict(subjectOf(target.resource), target.key.name, staleMessage)
+        if (attempt === maxAttempts) throw conflict(subjectOf(target.resource), target.key.name, staleMessage)
       }
     }
   }
@@ -260,7 +263,10 @@ export class ObjectWriter {
   }
 }
 
-const written = (shown: { readonly object: KubeObject; encoded(): Buffer }, wasCreated: boolean): Written => ({
+const written = (
+  shown: { readonly object: KubeObject; encoded(): Buffer },
+  wasCreated: boolean,
+): Written => ({
   object: shown.object,
   wasCreated,
   encoded: () => shown.encoded(),

@@ -1,10 +1,9 @@
-import { apiVersionOf, invalid, fieldErrorBody, type KubeObject } from '@outrigger/kube'
+import { apiVersionOf, fieldErrorBody, formatYaml, invalid, type KubeObject } from '@outrigger/kube'
 import type { Reply } from './api-request.ts'
 import type { Shown } from './conversion.ts'
-import { type Representation } from './media-types.ts'
+import type { Representation } from './media-types.ts'
 import type { Column, Resource } from './resource.ts'
 import { badRequest } from './status-error.ts'
-import { formatYaml } from './documents.ts'
 
 /** What rows of a table carry besides their cells. */
 export type IncludedObject = 'None' | 'Metadata' | 'Object'
@@ -151,11 +150,7 @@ export function table(
     rows: objects.map((object) => ({
       cells: resource.columns.map((column) => column.cell(object, now)),
       object:
-        included === 'None'
-          ? null
-          : included === 'Object'
-            ? object
-            : partialMetadata(object, representation),
+        included === 'None' ? null : included === 'Object' ? object : partialMetadata(object, representation),
     })),
   }
 }

@@ -61,7 +61,12 @@ function fieldValidationErrors(value: string): FieldError[] {
   const choices = ['', 'Ignore', 'Strict', 'Warn']
   if (choices.includes(value)) return []
   return [
-    { type: 'unsupported', field: 'fieldValidation', value, detail: `supported values: ${showList(choices)}` },
+    {
+      type: 'unsupported',
+      field: 'fieldValidation',
+      value,
+      detail: `supported values: ${showList(choices)}`,
+    },
   ]
 }
 
@@ -69,7 +74,9 @@ function managerErrors(manager: string): FieldError[] {
   if (manager.length > 128)
     return [{ type: 'too-long', field: 'fieldManager', detail: 'may not be more than 128 bytes' }]
   const bad = [...manager].find((character) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character))
-  return bad === undefined ? [] : [invalid('fieldManager', manager, 'should only contain printable characters')]
+  return bad === undefined
+    ? []
+    : [invalid('fieldManager', manager, 'should only contain printable characters')]
 }
 
 /** Go's strconv.ParseBool; anything else counts as true, as conversion from a query has it. */
@@ -78,7 +85,8 @@ export function parseBoolean(text: string): boolean {
 }
 
 function parseInteger(text: string): number {
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+  if (!/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
   return Number(text)
 }
 
@@ -151,7 +159,9 @@ function watchErrors(options: ListOptions): FieldError[] {
   const asked = options.resourceVersionMatch
   if (asked !== '') {
     if (options.sendInitialEvents === undefined)
-      errors.push(forbidden(match, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'))
+      errors.push(
+        forbidden(match, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+      )
     if (asked !== 'NotOlderThan') errors.push(unsupportedMatch(asked, ['NotOlderThan']))
     if (options.continueToken !== '')
       errors.push(forbidden(match, 'resourceVersionMatch is forbidden when continue is provided'))
@@ -209,7 +219,8 @@ export function parseDeleteOptions(query: URLSearchParams, body: unknown): Delet
     })
   refuseOptions('DeleteOptions', errors)
   const grace = optional(source.gracePeriodSeconds)
-  if (grace !== undefined && typeof grace !== 'number') throw badRequest('gracePeriodSeconds must be a number')
+  if (grace !== undefined && typeof grace !== 'number')
+    throw badRequest('gracePeriodSeconds must be a number')
   const preconditions = isRecord(source.preconditions) ? source.preconditions : {}
   return {
     isDryRun: dryRun.length > 0,

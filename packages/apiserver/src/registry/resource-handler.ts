@@ -8,8 +8,8 @@ import { decodeBody, decodeDeleteOptions } from './decode-body.ts'
 import { listObjects } from './list-objects.ts'
 import { negotiate } from './media-types.ts'
 import { ObjectDeleter } from './object-deleter.ts'
-import { attributesOf, ObjectWriter } from './object-writer.ts'
 import { createPatch } from './object-patch.ts'
+import { attributesOf, ObjectWriter } from './object-writer.ts'
 import { parseIncludedObject, reply, replyWithList, replyWithObject } from './rendering.ts'
 import {
   type DeleteOptions,
@@ -502,5 +502,3 @@ function checkNameInBody(object: KubeObject, key: ObjectKey): void {
   if (name !== key.name)
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`)
 }
-
-

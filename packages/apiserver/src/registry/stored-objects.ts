@@ -1,4 +1,4 @@
-import { formatTime, type Clock, type Random } from '@outrigger/foundation'
+import { type Clock, formatTime, type Random } from '@outrigger/foundation'
 import { deepCopy, deepEqual, type KubeObject, type ObjectKey } from '@outrigger/kube'
 import { type Store, WriteConflict } from '../storage/store.ts'
 import type { Objects } from './objects.ts'

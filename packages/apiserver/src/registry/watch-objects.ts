@@ -1,15 +1,15 @@
 import type { Clock, Random } from '@outrigger/foundation'
+import { messageOf } from '@outrigger/foundation'
 import { apiVersionOf, type KubeObject } from '@outrigger/kube'
-import { type Change, type Entry, type Store, TooOldError } from '../storage/store.ts'
 import { stamped } from '../storage/mvcc-store.ts'
+import { type Change, type Entry, type Store, TooOldError } from '../storage/store.ts'
 import { collectionFor, fromStorage, isStorageVersion, type Shown, show } from './conversion.ts'
+import { expired } from './list-objects.ts'
 import type { Representation } from './media-types.ts'
 import { type IncludedObject, partialMetadata, table } from './rendering.ts'
 import type { ListOptions } from './request-options.ts'
 import type { Resource } from './resource.ts'
 import type { Selection } from './selection.ts'
-import { expired } from './list-objects.ts'
-import { messageOf } from '@outrigger/foundation'
 import { internalError, StatusError } from './status-error.ts'
 
 /** Where a watch writes its lines. */
@@ -109,7 +109,8 @@ class WatchSession {
     const { store } = this.#environment
     const { resource, options, selection } = this.#request
     const collection = collectionFor(resource)
-    const wantsState = options.sendInitialEvents ?? (options.resourceVersion === '' || options.resourceVersion === '0')
+    const wantsState =
+      options.sendInitialEvents ?? (options.resourceVersion === '' || options.resourceVersion === '0')
     const isFresh = options.resourceVersion === '' || options.resourceVersion === '0'
     const from = wantsState || isFresh ? store.revision : Number(options.resourceVersion)
     if (wantsState) {
@@ -206,8 +207,7 @@ class WatchSession {
 
   #initialLine(entry: Entry): Buffer | undefined | Promise<Buffer | undefined> {
     const { resource, selection } = this.#request
-    if (isStorageVersion(resource))
-      return selection.matches(entry) ? this.#line('ADDED', entry) : undefined
+    if (isStorageVersion(resource)) return selection.matches(entry) ? this.#line('ADDED', entry) : undefined
     return fromStorage(resource, [entry], this.#signal).then(([shown]) =>
       shown !== undefined && selection.matches(shown) ? this.#line('ADDED', shown) : undefined,
     )
@@ -259,7 +259,9 @@ class WatchSession {
         const row = { cells: [], object: partialMetadata(shown.object, representation) }
         return Buffer.from(`${head}${JSON.stringify({ ...empty, rows: [row] })}}\n`)
       }
-      return Buffer.from(`${head}${JSON.stringify(table(resource, [shown.object], { resourceVersion }, view))}}\n`)
+      return Buffer.from(
+        `${head}${JSON.stringify(table(resource, [shown.object], { resourceVersion }, view))}}\n`,
+      )
     }
     if (representation.as !== undefined)
       return Buffer.from(`${head}${JSON.stringify(partialMetadata(shown.object, representation))}}\n`)

@@ -1,5 +1,5 @@
-import { type Change, type Entry, TooOldError } from './store.ts'
 import { orderingText } from './collection.ts'
+import { type Change, type Entry, TooOldError } from './store.ts'
 
 export interface HistoryLimits {
   /** Never more changes than this. */

@@ -1,10 +1,10 @@
 import type { KubeObject, ObjectKey } from '@outrigger/kube'
-import { ChangeHistory } from './change-history.ts'
+import type { ChangeHistory } from './change-history.ts'
 import { OrderedEntries } from './ordered-entries.ts'
 import type { Change, Entry } from './store.ts'
 
 interface Index {
-  readonly valueOf: (object: KubeObject) => string
+  readonly readValue: (object: KubeObject) => string
   readonly buckets: Map<string, Map<string, Entry>>
 }
 
@@ -99,8 +99,8 @@ export class Collection {
     }
   }
 
-  addIndex(name: string, valueOf: (object: KubeObject) => string): void {
-    const index: Index = { valueOf, buckets: new Map() }
+  addIndex(name: string, readValue: (object: KubeObject) => string): void {
+    const index: Index = { readValue, buckets: new Map() }
     this.#indexes.set(name, index)
     for (const [text, entry] of this.#entries) addTo(index, text, entry)
   }
@@ -119,7 +119,7 @@ export class Collection {
     const old = this.#entries.get(text)
     if (old === undefined) return
     for (const index of this.#indexes.values()) {
-      const value = index.valueOf(old.object)
+      const value = index.readValue(old.object)
       const bucket = index.buckets.get(value)
       bucket?.delete(text)
       if (bucket?.size === 0) index.buckets.delete(value)
@@ -128,7 +128,7 @@ export class Collection {
 }
 
 function addTo(index: Index, text: string, entry: Entry): void {
-  const value = index.valueOf(entry.object)
+  const value = index.readValue(entry.object)
   const bucket = index.buckets.get(value)
   if (bucket === undefined) index.buckets.set(value, new Map([[text, entry]]))
   else bucket.set(text, entry)

@@ -140,8 +140,8 @@ export class MvccStore implements Store {
     return this.#collections.get(collection)?.indexed(index, value) ?? []
   }
 
-  addIndex(collection: CollectionName, index: string, valueOf: (object: KubeObject) => string): void {
-    this.#collection(collection).addIndex(index, valueOf)
+  addIndex(collection: CollectionName, index: string, readValue: (object: KubeObject) => string): void {
+    this.#collection(collection).addIndex(index, readValue)
   }
 
   hasIndex(collection: CollectionName, index: string): boolean {

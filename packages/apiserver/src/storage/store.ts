@@ -90,7 +90,7 @@ export interface Store {
   changes(collection: CollectionName): number
   /** Entries whose index value is `value`, ordered by key. The index must have been added. */
   indexed(collection: CollectionName, index: string, value: string): readonly Entry[]
-  addIndex(collection: CollectionName, index: string, valueOf: (object: KubeObject) => string): void
+  addIndex(collection: CollectionName, index: string, readValue: (object: KubeObject) => string): void
   hasIndex(collection: CollectionName, index: string): boolean
   /**
    * Resolves with the new entry (for a deletion: the stamped last state) once the write is committed.
