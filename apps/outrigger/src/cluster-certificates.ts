@@ -1,5 +1,10 @@
 import { networkInterfaces } from 'node:os'
-import { type CertificateFolder, type CertificateRequest, ensureCertificates } from '@outrigger/certificates'
+import {
+  type CertificateFolder,
+  type CertificateRequest,
+  ensureCertificates,
+  type KeyPair,
+} from '@outrigger/certificates'
 import type { Clock, Logger } from '@outrigger/foundation'
 import type { DataDirectory } from './data-directory.ts'
 
@@ -106,4 +111,11 @@ function machineAddresses(): Set<string> {
     for (const { address, scopeid } of list ?? []) if (!scopeid) addresses.add(address)
   }
   return addresses
+}
+
+/** One of the folder's pairs, by file. @throws when it was never asked for. */
+export function pairOf({ certificates }: CertificateFolder, file: string): KeyPair {
+  const pair = certificates[file]
+  if (pair === undefined) throw new Error(`no certificate was made for ${file}`)
+  return pair
 }

@@ -1,6 +1,11 @@
 import { UserError } from '@outrigger/foundation'
 import { Command, CommanderError } from 'commander'
+import { addApiServerCommand } from './commands/apiserver.ts'
+import { addControlPlaneCommand } from './commands/control-plane.ts'
+import { addDownCommand } from './commands/down.ts'
+import { addInstallCommand } from './commands/install.ts'
 import { addManagerCommand } from './commands/manager.ts'
+import { addNodeCommand } from './commands/node.ts'
 import { addUpCommand } from './commands/up.ts'
 import type { Environment } from './environment.ts'
 
@@ -22,7 +27,7 @@ export async function runProgram(environment: Environment): Promise<void> {
         ),
     })
   for (const add of commands) add(program, environment)
-  program.commands.forEach((command) => command.copyInheritedSettings(program))
+  for (const command of program.commands) command.copyInheritedSettings(program)
   try {
     await program.parseAsync([...environment.arguments], { from: 'user' })
   } catch (error) {
@@ -31,7 +36,15 @@ export async function runProgram(environment: Environment): Promise<void> {
 }
 
 /** All sub-commands, in the order `--help` lists them. */
-const commands = [addUpCommand, addManagerCommand]
+const commands = [
+  addUpCommand,
+  addDownCommand,
+  addManagerCommand,
+  addNodeCommand,
+  addApiServerCommand,
+  addControlPlaneCommand,
+  addInstallCommand,
+]
 
 function report(error: unknown, environment: Environment): void {
   if (error instanceof CommanderError) {

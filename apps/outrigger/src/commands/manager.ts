@@ -1,12 +1,10 @@
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
-import { SystemClock, SystemRandom } from '@outrigger/foundation'
 import type { Command } from 'commander'
-import { type ConnectionSettings, connect, ownUserName } from '../connection.ts'
-import { createLogger } from '../create-logger.ts'
-import { type Environment, stopSignal } from '../environment.ts'
+import { type ConnectionSettings, connect, ownUserName, withConnectionFlags } from '../connection.ts'
+import type { Environment } from '../environment.ts'
 import { createManagerPart, type ManagerPartOptions } from '../parts/manager.ts'
-import { type LogSettings, parseChoice, parseNumber } from '../settings.ts'
-import { Stages } from '../stages.ts'
+import { type LogSettings, parseNumber } from '../settings.ts'
+import { type Service, serve, withLogFlags } from './serve.ts'
 
 interface ManagerSettings extends LogSettings, ConnectionSettings {
   readonly webhookPort: number
@@ -16,14 +14,8 @@ interface ManagerSettings extends LogSettings, ConnectionSettings {
 }
 
 export function addManagerCommand(program: Command, environment: Environment): void {
-  program
-    .command('manager')
+  const command = withConnectionFlags(program.command('manager'))
     .description('run the admission webhooks and controllers against any Kubernetes from 1.22 on')
-    .option(
-      '--kubeconfig <file>',
-      'cluster to work for (default: $KUBECONFIG, the pod it runs in, ~/.kube/config)',
-    )
-    .option('--context <name>', 'context of the kubeconfig')
     .option(
       '--webhook-port <port>',
       'port of the webhooks; 0 takes any free one',
@@ -36,64 +28,37 @@ export function addManagerCommand(program: Command, environment: Environment): v
     )
     .option(
       '--webhook-url <url>',
-      'outside of a cluster: where the API server reaches the webhooks (default: https://HOST:PORT)',
+      'outside of a cluster: where the API server reaches them (default: https://HOST:PORT)',
     )
     .option('--no-leader-elect', 'work without electing a leader; only for a single replica')
-    .option(
-      '--logging-format <format>',
-      'text or json',
-      parseChoice('--logging-format', ['text', 'json']),
-      'text',
-    )
-    .option(
-      '-v, --verbosity <level>',
-      'how much to log; 4 and more says why nothing happened',
-      parseNumber('-v', 0, 10),
-      0,
-    )
-    .action((settings: ManagerSettings) => runManager(settings, environment, stopSignal()))
+  withLogFlags(command).action((settings: ManagerSettings) =>
+    serve(settings, environment, (service) => beginManager(settings, environment, service)),
+  )
 }
 
-async function runManager(
+async function beginManager(
   settings: ManagerSettings,
   environment: Environment,
-  signal: AbortSignal,
+  service: Service,
 ): Promise<void> {
-  const clock = new SystemClock()
-  const random = new SystemRandom()
-  const logger = createLogger({
-    clock,
-    processId: environment.processId,
-    format: settings.loggingFormat,
-    verbosity: settings.verbosity,
-    write: environment.writeError,
-  })
+  const { clock, random, logger, signal } = service
   const client = connect(settings, environment, { clock, logger, userAgent: 'outrigger/manager' })
-  const stages = new Stages()
-  try {
-    const isInPod =
-      environment.variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
-    const manager = createManagerPart({
-      client,
-      userName: await ownUserName(client, signal),
-      identity: `${environment.hostName}_${random.uuid()}`,
-      leaderElection: settings.leaderElect,
-      clock,
-      random,
-      logger,
-      port: settings.webhookPort,
-      ...(!isInPod && { url: await developmentUrl(settings, environment, clock.now()) }),
-    })
-    await stages.start(manager, manager.ready)
-    environment.writeOut('The manager is ready.\n')
-    await Promise.race([
-      stages.failure,
-      new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
-    ])
-  } finally {
-    await stages.stop()
-    await client.close()
-  }
+  service.atEnd(() => client.close())
+  const isInPod =
+    environment.variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
+  const manager = createManagerPart({
+    client,
+    userName: await ownUserName(client, signal),
+    identity: `${environment.hostName}_${random.uuid()}`,
+    leaderElection: settings.leaderElect,
+    clock,
+    random,
+    logger,
+    port: settings.webhookPort,
+    ...(!isInPod && { url: await developmentUrl(settings, environment, clock.now()) }),
+  })
+  await service.start(manager, manager.ready)
+  environment.writeOut('The manager is ready.\n')
 }
 
 /** Outside of a cluster there is no Service: the webhooks get a URL, and a certificate for this run. */

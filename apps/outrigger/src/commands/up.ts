@@ -1,11 +1,9 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createApiServer } from '@outrigger/apiserver'
-import { type CertificateFolder, ensureSigningKey, type KeyPair } from '@outrigger/certificates'
+import type { CertificateFolder } from '@outrigger/certificates'
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
-import { type Clock, type Logger, type Random, SystemClock, SystemRandom } from '@outrigger/foundation'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
 import {
@@ -13,16 +11,18 @@ import {
   managerUser,
   nodeClientFile,
   nodeServingFile,
+  pairOf,
 } from '../cluster-certificates.ts'
-import { createLogger } from '../create-logger.ts'
 import { type DataDirectory, openDataDirectory, removeDataDirectory } from '../data-directory.ts'
-import { absolutePath, type Environment, stopSignal } from '../environment.ts'
+import { absolutePath, type Environment } from '../environment.ts'
 import { writeKubeconfig } from '../kubeconfig-file.ts'
+import { createApiServerPart } from '../parts/api-server.ts'
+import { ensureRights } from '../parts/ensure-rights.ts'
 import { createManagerPart } from '../parts/manager.ts'
 import { createNode } from '../parts/node.ts'
 import { openPodRuntimes, type PodRuntimes, type RuntimeKind } from '../parts/pod-runtimes.ts'
 import { collect, type LogSettings, parseChoice, parseFeatureGates, parseNumber } from '../settings.ts'
-import { Stages } from '../stages.ts'
+import { type Service, serve, withLogFlags } from './serve.ts'
 
 const parts = ['control-plane', 'manager', 'nodes'] as const
 type Part = (typeof parts)[number]
@@ -52,10 +52,10 @@ const zoneLabels = { 'topology.kubernetes.io/region': 'local', 'topology.kuberne
 const exampleImages = ['busybox', 'hashicorp/http-echo']
 
 export function addUpCommand(program: Command, environment: Environment): void {
-  program
+  const command = program
     .command('up')
     .description(
-      'start a whole cluster on this machine: API server, controllers, scheduler, manager, a regular and a virtual node',
+      'start a whole cluster on this machine: API server, controllers, scheduler, manager, two nodes',
     )
     .option(
       '--port <port>',
@@ -67,84 +67,58 @@ export function addUpCommand(program: Command, environment: Environment): void {
     .option('--data-dir <folder>', 'where the cluster keeps its state (default: ~/.outrigger)')
     .option(
       '--kubeconfig <file>',
-      'where to write the kubeconfig, mode 0600 (default: kubeconfig in the data directory)',
+      'kubeconfig to write, mode 0600 (default: kubeconfig in the data directory)',
     )
     .option(
       '--runtime <kind>',
-      'containerd or sim (default: containerd where containers can be run)',
+      'containerd or sim (default: what this machine can)',
       parseChoice('--runtime', ['containerd', 'sim']),
     )
     .option('--container-runtime-endpoint <socket>', 'use this CRI socket instead of a containerd of its own')
     .option('--ephemeral', 'remove everything at the end: containers, state, certificates', false)
     .option(
       '--without <part>',
-      `leave a part out (${parts.join(', ')}); repeatable`,
+      `leave out ${parts.join(', ')}; repeatable`,
       collect(parseChoice('--without', parts)),
       [],
     )
     .option('--feature-gates <gates>', 'gates of the API server', parseFeatureGates, {
       SidecarSetServerlessPod: true,
     })
-    .option(
-      '--example-images',
-      'see to it that the images of examples/ are there: pulled, or built here when no registry can be reached',
-      false,
-    )
-    .option(
-      '--logging-format <format>',
-      'text or json',
-      parseChoice('--logging-format', ['text', 'json']),
-      'text',
-    )
-    .option(
-      '-v, --verbosity <level>',
-      'how much to log; 4 and more says why nothing happened',
-      parseNumber('-v', 0, 10),
-      0,
-    )
-    .action((settings: UpSettings) => new Up(settings, environment).run(stopSignal()))
+    .option('--example-images', 'have the images of examples/: pulled, or built here when that fails', false)
+  withLogFlags(command).action((settings: UpSettings) =>
+    serve(settings, environment, (service) => new Up(settings, environment, service).begin()),
+  )
 }
 
 class Up {
   readonly #settings: UpSettings
   readonly #environment: Environment
-  readonly #clock: Clock = new SystemClock()
-  readonly #random: Random = new SystemRandom()
-  readonly #logger: Logger
-  readonly #stages = new Stages()
-  readonly #clients: Client[] = []
+  readonly #service: Service
 
-  constructor(settings: UpSettings, environment: Environment) {
+  constructor(settings: UpSettings, environment: Environment, service: Service) {
     this.#settings = settings
     this.#environment = environment
-    this.#logger = createLogger({
-      clock: this.#clock,
-      processId: environment.processId,
-      format: settings.loggingFormat,
-      verbosity: settings.verbosity,
-      write: environment.writeError,
-    })
+    this.#service = service
   }
 
-  /** Runs the cluster until `signal` aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Starts the cluster; resolves when it is up. */
+  async begin(): Promise<void> {
     const directory = await openDataDirectory(await this.#dataPath())
-    let runtimes: PodRuntimes | undefined
-    try {
-      const opening = this.#openRuntimes(directory)
-      const certificates = await this.#certificates(directory)
-      const url = await this.#startApiServer(directory, certificates)
-      runtimes = await opening
-      const kubeconfig = await this.#writeKubeconfig(directory, certificates, url)
-      await this.#startParts(certificates, runtimes, url, signal)
-      this.#greet(url, kubeconfig, runtimes)
-      await Promise.race([
-        this.#stages.failure,
-        new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
-      ])
-    } finally {
-      await this.#shutDown(directory, runtimes)
-    }
+    if (this.#settings.ephemeral) this.#service.atEnd(() => removeDataDirectory(directory))
+    const opening = this.#openRuntimes(directory)
+    const folder = await ensureClusterCertificates(
+      directory,
+      { hostName: this.#environment.hostName, bindAddress: this.#settings.bindAddress, nodes },
+      this.#service,
+    )
+    const server = await createApiServerPart({ ...this.#settings, directory, folder }, this.#service)
+    const url = (await this.#service.start(server, server.ready))?.url ?? ''
+    const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
+    await ensureRights(this.#client(folder, 'control-plane', url), this.#service.signal)
+    const runtimes = await opening
+    await this.#startParts(folder, runtimes, url)
+    this.#greet(url, kubeconfig, runtimes)
   }
 
   async #dataPath(): Promise<string> {
@@ -155,63 +129,20 @@ class Up {
       : join(this.#environment.homeDirectory, '.outrigger')
   }
 
+  /** containerd takes its time, so it starts beside the API server. */
   #openRuntimes(directory: DataDirectory): Promise<PodRuntimes> {
+    const { runtime: kind, containerRuntimeEndpoint: endpoint, ephemeral } = this.#settings
     const opening = openPodRuntimes(
-      { kind: this.#settings.runtime, endpoint: this.#settings.containerRuntimeEndpoint },
-      {
-        environment: this.#environment,
-        directory,
-        clock: this.#clock,
-        random: this.#random,
-        logger: this.#logger,
-      },
+      { kind, endpoint },
+      { ...this.#service, environment: this.#environment, directory },
     )
-    // Awaited later; until then a failure must not count as unhandled.
-    opening.catch(() => {})
-    return opening
-  }
-
-  #certificates(directory: DataDirectory): Promise<CertificateFolder> {
-    return ensureClusterCertificates(
-      directory,
-      { hostName: this.#environment.hostName, bindAddress: this.#settings.bindAddress, nodes },
-      { clock: this.#clock, logger: this.#logger },
-    )
-  }
-
-  async #startApiServer(
-    directory: DataDirectory,
-    { authority, certificates }: CertificateFolder,
-  ): Promise<string> {
-    const serving = pick(certificates, 'apiserver')
-    const kubeletClient = pick(certificates, 'apiserver-kubelet-client')
-    const server = createApiServer({
-      clock: this.#clock,
-      random: this.#random,
-      logger: this.#logger.with({ part: 'apiserver' }),
-      dataDirectory: directory.store,
-      listen: { host: this.#settings.bindAddress, port: this.#settings.port },
-      tls: {
-        certificate: serving.certificate,
-        key: serving.privateKey,
-        clientAuthorities: authority.certificate,
-      },
-      tokens: [
-        {
-          token: await ensureAdminToken(directory.pki),
-          user: { name: 'outrigger-admin', groups: ['system:masters', 'system:authenticated'] },
-        },
-      ],
-      serviceAccountKey: await ensureSigningKey(directory.pki),
-      featureGates: this.#settings.featureGates,
-      kubelet: {
-        certificate: kubeletClient.certificate,
-        key: kubeletClient.privateKey,
-        certificateAuthority: authority.certificate,
-      },
+    this.#service.atEnd(async () => {
+      const runtimes = await opening.catch(() => undefined)
+      await runtimes?.close(ephemeral ? 'remove' : 'keep')
+      if (!ephemeral && runtimes?.kind === 'containerd')
+        this.#environment.writeOut('Containers keep running; outrigger down stops them.\n')
     })
-    const address = await this.#stages.start(server, server.ready)
-    return address?.url ?? ''
+    return opening
   }
 
   async #writeKubeconfig(
@@ -229,90 +160,80 @@ class Up {
     return path
   }
 
-  async #startParts(
-    folder: CertificateFolder,
-    runtimes: PodRuntimes,
-    url: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #startParts(folder: CertificateFolder, runtimes: PodRuntimes, url: string): Promise<void> {
     if (this.#settings.exampleImages) {
-      for (const line of await runtimes.prepareImages(exampleImages, signal))
-        this.#environment.writeOut(`Images: ${line}\n`)
+      const lines = await runtimes.prepareImages(exampleImages, this.#service.signal)
+      for (const line of lines) this.#environment.writeOut(`Images: ${line}\n`)
     }
-    const common = { clock: this.#clock, random: this.#random }
-    const starting: Promise<unknown>[] = []
-    if (this.#has('manager')) {
-      const manager = createManagerPart({
-        ...common,
-        client: this.#client(folder, 'manager', url),
-        logger: this.#logger.with({ part: 'manager' }),
-        userName: managerUser,
-        identity: `${this.#environment.hostName}_${this.#environment.processId}`,
-        leaderElection: false,
-        url: {
-          host: '127.0.0.1',
-          port: 0,
-          serving: pick(folder.certificates, 'webhook'),
-          authority: folder.authority.certificate,
-          serverName: 'localhost',
-        },
-      })
-      starting.push(this.#stages.start(manager, manager.ready))
-    }
-    if (this.#has('control-plane')) {
-      const controlPlane = createControlPlane({
-        ...common,
-        client: this.#client(folder, 'control-plane', url),
-        logger: this.#logger.with({ part: 'control-plane' }),
-        rootCa: folder.authority.certificate,
-      })
-      starting.push(this.#stages.start(controlPlane))
-    }
-    if (this.#has('nodes'))
-      for (const { name, isVirtual } of nodes)
-        starting.push(this.#startNode(folder, runtimes, url, name, isVirtual))
-    await Promise.all(starting)
+    await Promise.all([
+      this.#has('manager') && this.#startManager(folder, url),
+      this.#has('control-plane') && this.#startControlPlane(folder, url),
+      ...(this.#has('nodes') ? nodes.map((node) => this.#startNode(folder, runtimes, url, node)) : []),
+    ])
+  }
+
+  #startManager(folder: CertificateFolder, url: string): Promise<unknown> {
+    const manager = createManagerPart({
+      ...this.#common('manager'),
+      client: this.#client(folder, 'manager', url),
+      userName: managerUser,
+      identity: `${this.#environment.hostName}_${this.#environment.processId}`,
+      leaderElection: false,
+      url: {
+        host: '127.0.0.1',
+        port: 0,
+        serving: pairOf(folder, 'webhook'),
+        authority: folder.authority.certificate,
+        serverName: 'localhost',
+      },
+    })
+    return this.#service.start(manager, manager.ready)
+  }
+
+  #startControlPlane(folder: CertificateFolder, url: string): Promise<unknown> {
+    const client = this.#client(folder, 'control-plane', url)
+    return this.#service.start(
+      createControlPlane({ ...this.#common('control-plane'), client, rootCa: folder.authority.certificate }),
+    )
   }
 
   #startNode(
     folder: CertificateFolder,
     runtimes: PodRuntimes,
     url: string,
-    name: string,
-    isVirtual: boolean,
+    { name, isVirtual }: (typeof nodes)[number],
   ): Promise<unknown> {
     const node = createNode({
-      clock: this.#clock,
-      random: this.#random,
-      logger: this.#logger.with({ part: name }),
+      ...this.#common(name),
       client: this.#client(folder, nodeClientFile(name), url),
       runtime: runtimes.forNode(name),
       name,
       isVirtual,
       address: '127.0.0.1',
       port: 0,
-      serving: pick(folder.certificates, nodeServingFile(name)),
+      serving: pairOf(folder, nodeServingFile(name)),
       clientCa: folder.authority.certificate,
-      hostName: this.#environment.hostName,
       ...(isVirtual && { labels: zoneLabels }),
     })
-    return this.#stages.start(node, node.ready)
+    return this.#service.start(node, node.ready)
   }
 
-  #client({ authority, certificates }: CertificateFolder, file: string, server: string): Client {
-    const { certificate, privateKey } = pick(certificates, file)
+  #common(part: string) {
+    const { clock, random, logger } = this.#service
+    return { clock, random, logger: logger.with({ part }) }
+  }
+
+  /** A client that proves to be who the certificate in `file` names. */
+  #client(folder: CertificateFolder, file: string, server: string): Client {
+    const { certificate, privateKey } = pairOf(folder, file)
     const config: ConnectionConfig = {
       server,
-      certificateAuthority: authority.certificate,
+      certificateAuthority: folder.authority.certificate,
       credentials: { clientCertificate: { certificate, key: privateKey } },
     }
-    const client = createClient({
-      config,
-      clock: this.#clock,
-      logger: this.#logger,
-      userAgent: `outrigger/${file}`,
-    })
-    this.#clients.push(client)
+    const { clock, logger } = this.#service
+    const client = createClient({ config, clock, logger, userAgent: `outrigger/${file}` })
+    this.#service.atEnd(() => client.close())
     return client
   }
 
@@ -329,19 +250,4 @@ class Up {
         `  try        kubectl --kubeconfig ${kubeconfig} get nodes\n`,
     )
   }
-
-  async #shutDown(directory: DataDirectory, runtimes: PodRuntimes | undefined): Promise<void> {
-    await this.#stages.stop()
-    await Promise.all(this.#clients.map((client) => client.close()))
-    await runtimes?.close(this.#settings.ephemeral ? 'remove' : 'keep')
-    if (this.#settings.ephemeral) await removeDataDirectory(directory)
-    else if (runtimes?.kind === 'containerd')
-      this.#environment.writeOut('Containers keep running; outrigger down stops them.\n')
-  }
-}
-
-function pick(certificates: Readonly<Record<string, KeyPair>>, file: string): KeyPair {
-  const pair = certificates[file]
-  if (pair === undefined) throw new Error(`no certificate was made for ${file}`)
-  return pair
 }

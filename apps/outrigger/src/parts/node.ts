@@ -20,7 +20,6 @@ export interface NodePartOptions {
   readonly serving: KeyPair
   /** PEM of the authority whose clients may call the node's endpoints. */
   readonly clientCa: string
-  readonly hostName: string
   readonly labels?: Readonly<Record<string, string>>
   readonly clock: Clock
   readonly random: Random

@@ -1,0 +1,82 @@
+import {
+  type Clock,
+  type Logger,
+  type Random,
+  type Runnable,
+  SystemClock,
+  SystemRandom,
+} from '@outrigger/foundation'
+import type { Command } from 'commander'
+import { createLogger } from '../create-logger.ts'
+import { type Environment, stopSignal } from '../environment.ts'
+import { type LogSettings, parseChoice, parseNumber } from '../settings.ts'
+import { Stages } from '../stages.ts'
+
+/** What every long-running command is given. */
+export interface Service {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** Starts a part; resolves when it is ready. */
+  start<T>(runnable: Runnable, ready?: Promise<T>): Promise<T | undefined>
+  /** Runs at the end, after all parts have ended, last added first. */
+  atEnd(cleanUp: () => Promise<unknown>): void
+}
+
+/** The flags of every long-running command. */
+export function withLogFlags(command: Command): Command {
+  return command
+    .option(
+      '--logging-format <format>',
+      'text or json',
+      parseChoice('--logging-format', ['text', 'json']),
+      'text',
+    )
+    .option(
+      '-v, --verbosity <level>',
+      'how much to log; 4 and more says why nothing happened',
+      parseNumber('-v', 0, 10),
+      0,
+    )
+}
+
+/**
+ * Runs a long-running command: `begin` starts its parts, then it goes on until it is asked to stop or a
+ * part fails. However it ends, parts are stopped in reverse order and clean-up runs.
+ */
+export async function serve(
+  settings: LogSettings,
+  environment: Environment,
+  begin: (service: Service) => Promise<void>,
+): Promise<void> {
+  const clock = new SystemClock()
+  const logger = createLogger({
+    clock,
+    processId: environment.processId,
+    format: settings.loggingFormat,
+    verbosity: settings.verbosity,
+    write: environment.writeError,
+  })
+  const signal = stopSignal()
+  const stages = new Stages()
+  const cleanUps: (() => Promise<unknown>)[] = []
+  const stopped = new Promise<void>((resolve) =>
+    signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
+  const service: Service = {
+    clock,
+    random: new SystemRandom(),
+    logger,
+    signal,
+    start: (runnable, ready) => stages.start(runnable, ready),
+    atEnd: (cleanUp) => cleanUps.push(cleanUp),
+  }
+  try {
+    await Promise.race([begin(service), stopped])
+    await Promise.race([stages.failure, stopped])
+  } finally {
+    await stages.stop()
+    for (const cleanUp of cleanUps.reverse()) await cleanUp()
+  }
+}
