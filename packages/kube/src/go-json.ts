@@ -19,7 +19,7 @@ export function formatGoJson(value: unknown): string {
 /** A text as Go quotes it in JSON. */
 export function formatGoString(text: string): string {
   return JSON.stringify(text).replace(
-    /[<>&\u2028\u2029\b\f]/g,
+    /[<>&\u2028\u2029]/g,
     (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
