@@ -12,6 +12,7 @@ import {
 } from './admission/webhook/webhook-client.ts'
 import { type Access, createAccess } from './auth/access.ts'
 import type { StaticToken } from './auth/static-tokens.ts'
+import { withCoreHabits } from './core-habits.ts'
 import { type CustomResources, createCustomResources } from './custom/custom-resources.ts'
 import { createDefinitionResource } from './custom/definition-resource.ts'
 import { ensureDefaultNamespaces } from './default-namespaces.ts'
@@ -193,7 +194,7 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
   }
   registry.add(
     ...inDiscoveryOrder([
-      ...builtInResources(environment),
+      ...builtInResources(environment).map(withCoreHabits),
       ...access.reviewResources,
       createDefinitionResource(),
     ]),

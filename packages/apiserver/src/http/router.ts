@@ -6,7 +6,7 @@ import type { Access } from '../auth/access.ts'
 import type { AuthorizationQuestion, PeerCertificate, UserInfo } from '../auth/identity.ts'
 import type { DiscoveryDocuments, Document } from '../discovery/discovery-documents.ts'
 import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
-import type { ApiRequest, Reply } from '../registry/api-request.ts'
+import { type ApiRequest, type Reply, subjectOf } from '../registry/api-request.ts'
 import type { ConnectExchange, ConnectHandler } from '../registry/connect.ts'
 import { collectionFor } from '../registry/conversion.ts'
 import { reply } from '../registry/rendering.ts'
@@ -14,7 +14,13 @@ import { parseBoolean } from '../registry/request-options.ts'
 import type { Resource, Verb } from '../registry/resource.ts'
 import type { ResourceHandler } from '../registry/resource-handler.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
-import { internalError, methodNotAllowed, StatusError, unknownResource } from '../registry/status-error.ts'
+import {
+  internalError,
+  methodNotAllowed,
+  notFound,
+  StatusError,
+  unknownResource,
+} from '../registry/status-error.ts'
 import type { Store } from '../storage/store.ts'
 import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
 import { answerHealth, type HealthCheck, isHealthPath } from './health.ts'
@@ -196,8 +202,10 @@ export class Router {
     if (!registry.hasGroup(path.group)) return pageNotFound
     const request = this.#apiRequest(asked, path, body, signal, warnings)
     if (request === undefined) {
-      if (path.group !== '' && isCustomGroup(registry, path.group)) return pageNotFound
-      throw unknownResource()
+      if (path.group === '' || !isCustomGroup(registry, path.group)) throw unknownResource()
+      const resource = registry.find(path.group, path.version, path.plural)
+      if (resource === undefined || path.subresource === '') return pageNotFound
+      throw notFound(subjectOf(resource), path.name)
     }
     return handler.handle(request, () => access.authorize({ ...asked.question, verb: 'create' }))
   }

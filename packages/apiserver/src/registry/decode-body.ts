@@ -113,7 +113,10 @@ const internalPackage = (resource: Resource) =>
 
 function placeInNamespace(object: KubeObject, resource: Resource, namespace: string): void {
   const { metadata } = object
-  if (!resource.namespaced) return
+  if (!resource.namespaced) {
+    delete metadata.namespace
+    return
+  }
   if (metadata.namespace === undefined || metadata.namespace === '') metadata.namespace = namespace
   else if (metadata.namespace !== namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')

@@ -6,7 +6,6 @@ import {
   fieldErrorReason,
   findUnknownFields,
   formatFieldError,
-  formatGoJson,
   invalid,
   isRecord,
   type KubeObject,
@@ -34,9 +33,14 @@ export function refuseDocument(resource: Resource, why: string): StatusError {
   )
 }
 
+/** Fields of the top level by name; what lies below keeps its order. */
+function sorted(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
 /** 422 for a patch after which the object makes no sense. */
-function refusePatched(value: unknown, why: string): StatusError {
-  const error = invalid('patch', formatGoJson(value), why)
+function refusePatched(value: Readonly<Record<string, unknown>>, why: string): StatusError {
+  const error = invalid('patch', JSON.stringify(sorted(value)), why)
   return new StatusError({
     code: 422,
     reason: 'Invalid',
@@ -94,5 +98,5 @@ function pruned(fields: Record<string, unknown>, resource: Resource, isStrict: b
   // A refusal shows the document as it came.
   const found = findUnknownFields(fields, resource.schema)
   if (found.length > 0 && !isStrict) pruneUnknown(fields, resource.schema)
-  return found
+  return resource.isCustom ? found.sort() : found
 }

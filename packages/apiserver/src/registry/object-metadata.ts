@@ -192,3 +192,29 @@ export function dedupOwnerReferences(object: KubeObject): string[] {
     `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...repeated].join(', ')}`,
   ]
 }
+
+/** The order in which kube-apiserver writes metadata. */
+const wireOrder: readonly (keyof KubeObject['metadata'])[] = [
+  'name',
+  'generateName',
+  'namespace',
+  'selfLink',
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'labels',
+  'annotations',
+  'ownerReferences',
+  'finalizers',
+  'managedFields',
+]
+
+/** The same metadata with its fields in the usual order. */
+export function inWireOrder(metadata: KubeObject['metadata']): KubeObject['metadata'] {
+  const ordered: Record<string, unknown> = {}
+  for (const field of wireOrder) if (metadata[field] !== undefined) ordered[field] = metadata[field]
+  return ordered as unknown as KubeObject['metadata']
+}

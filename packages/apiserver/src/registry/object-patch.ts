@@ -113,6 +113,7 @@ function applyParsed(type: PatchType, current: KubeObject, patch: unknown, resou
     if (error.reason === 'malformed') throw badRequest(error.message)
     if (error.reason === 'too-large')
       throw new StatusError({ code: 413, reason: 'RequestEntityTooLarge', message: error.message })
+    if (type === 'strategic') throw new StatusError({ code: 500, message: error.message })
     throw new StatusError({
       code: 422,
       reason: 'Invalid',

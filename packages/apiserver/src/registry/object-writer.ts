@@ -8,6 +8,7 @@ import { collectionFor, fromStorage, isStorageVersion, show, toStorage } from '.
 import { recordOwnership } from './field-ownership.ts'
 import {
   dedupOwnerReferences,
+  inWireOrder,
   keepSystemMetadata,
   validateMetadata,
   validateMetadataUpdate,
@@ -91,6 +92,7 @@ export class ObjectWriter {
     for (const text of strategy.warnings(object, undefined)) writer.warnings.add(text)
     const settled = attributesOf(named(target, metadata.name), writer, 'CREATE', object, undefined)
     await this.#options.admission.validate(settled, writer.signal)
+    object.metadata = inWireOrder(metadata)
     return this.#storeNew(target, writer, object)
   }
 
@@ -188,7 +190,9 @@ export class ObjectWriter {
     const context = this.contextOf(target, writer)
     strategy.prepareForUpdate(object, old, context)
     settleGeneration(strategy, object, old)
-    const errors = [...validateMetadataUpdate(object, old), ...strategy.validateUpdate(object, old, context)]
+    const ofMetadata = validateMetadataUpdate(object, old)
+    // kube-apiserver checks metadata once for all kinds and once more in each, and reports both.
+    const errors = [...ofMetadata, ...ofMetadata, ...strategy.validateUpdate(object, old, context)]
     if (errors.length > 0) throw invalidObject(kindSubjectOf(resource), target.key.name, errors)
     for (const text of strategy.warnings(object, old)) writer.warnings.add(text)
     await admission.validate(attributesOf(target, writer, 'UPDATE', object, old), writer.signal)
@@ -200,7 +204,7 @@ export class ObjectWriter {
     const { metadata } = object
     if (!metadata.resourceVersion) {
       if (!strategy.updatesUnconditionally)
-        throw invalidObject(kindSubjectOf(resource), key.name, [
+        throw invalidObject(subjectOf(resource), key.name, [
           invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
         ])
     } else if (metadata.resourceVersion !== old.metadata.resourceVersion) {
@@ -228,6 +232,17 @@ export class ObjectWriter {
     if (!isGone && deepEqual(object, old)) return written(await this.#shown(target, entry, writer), false)
     if (writer.isDryRun) return written(show(object), false)
     const collection = collectionFor(resource)
+    if (isGone) {
+      // The last change is never stored: it goes with the object.
+      const last = await store.write({
+        collection,
+        key: target.key,
+        expected: entry.revision,
+        object: undefined,
+      })
+      strategy.afterWrite?.({ type: 'deleted', object: last.object })
+      return written(show(object), false)
+    }
     const stored = await toStorage(resource, object, writer.signal)
     const changed = await store.write({
       collection,
@@ -235,15 +250,7 @@ export class ObjectWriter {
       expected: entry.revision,
       object: stored,
     })
-    if (isGone) {
-      const last = await store.write({
-        collection,
-        key: target.key,
-        expected: changed.revision,
-        object: undefined,
-      })
-      strategy.afterWrite?.({ type: 'deleted', object: last.object })
-    } else strategy.afterWrite?.({ type: 'updated', object: changed.object })
+    strategy.afterWrite?.({ type: 'updated', object: changed.object })
     return written(await this.#shown(target, changed, writer), false)
   }
 

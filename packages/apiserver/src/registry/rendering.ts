@@ -149,10 +149,16 @@ export function table(
     columnDefinitions: view.isHeadless === true ? null : resource.columns.map(definitionOf),
     rows: objects.map((object) => ({
       cells: resource.columns.map((column) => column.cell(object, now)),
+      ...conditionsOf(resource, object),
       object:
         included === 'None' ? null : included === 'Object' ? object : partialMetadata(object, representation),
     })),
   }
+}
+
+function conditionsOf(resource: Resource, object: KubeObject): { readonly conditions?: readonly object[] } {
+  const conditions = resource.rowConditions?.(object) ?? []
+  return conditions.length === 0 ? {} : { conditions }
 }
 
 const definitionOf = ({ name, type, format, description, priority }: Column) => ({

@@ -23,6 +23,8 @@ export interface Resource {
   readonly schema: Schema
   readonly strategy: Strategy
   readonly columns: readonly Column[]
+  /** What rows of a table say about an object besides its cells: a pod that has ended. */
+  rowConditions?(object: KubeObject): readonly Readonly<Record<string, string>>[]
   /** Values for field selectors beyond metadata.name and metadata.namespace: `spec.nodeName` and so on. */
   selectableFields(object: KubeObject): Readonly<Record<string, string>>
   /** Names that `selectableFields` can yield; any other field in a selector is refused. */

@@ -107,7 +107,7 @@ export const internalError = (message: string): StatusError =>
 
 /** 422 with one cause per field. `subject.resource` is the kind. */
 export function invalidObject(subject: Subject, name: string, errors: readonly FieldError[]): StatusError {
-  const texts = errors.map(formatFieldError)
+  const texts = [...new Set(errors.map(formatFieldError))]
   const summary = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`
   return new StatusError({
     code: 422,
