@@ -94,6 +94,22 @@ describe('strategic merge patch', () => {
     })
   })
 
+  test('takes long lists in its stride', () => {
+    const list = (prefix: string) =>
+      Array.from({ length: 30_000 }, (_, index) => ({ name: `${prefix}${index}` }))
+    const started = performance.now()
+    const merged = applyStrategicMergePatch(
+      { containers: list('a') },
+      { containers: list('b') },
+      podSpec,
+    ) as {
+      containers: unknown[]
+    }
+
+    expect(merged.containers.length).toBe(60_000)
+    expect(performance.now() - started).toBeLessThan(2000)
+  })
+
   test('done twice is done once', () => {
     const name = fc.constantFrom('a', 'b', 'c', 'd')
     const container = fc.record({ name, image: fc.constantFrom('x', 'y') })

@@ -1,10 +1,9 @@
 import { deepCopy } from './deep-copy.ts'
-import { deepEqual } from './deep-equal.ts'
 import { formatGoValue } from './go-format.ts'
 import { PatchError } from './patch-error.ts'
 import { isRecord } from './record.ts'
 import type { Schema } from './schema.ts'
-import { elementsInOrder, partitionByPresence } from './strategic-order.ts'
+import { elementsInOrder, identityOf, partitionByPresence } from './strategic-order.ts'
 
 type Fields = Record<string, unknown>
 
@@ -106,7 +105,7 @@ function followItemDirectives(
   patch: readonly unknown[],
   mergeKey: string,
 ): { kept: readonly unknown[]; items: readonly Fields[]; replaces: boolean } {
-  let kept = current
+  const deleted = new Set<string>()
   let replaces = false
   const items: Fields[] = []
   for (const item of patch as readonly Fields[]) {
@@ -114,11 +113,13 @@ function followItemDirectives(
     if (directive === undefined) items.push(item)
     else if (directive === 'replace') replaces = true
     else if (directive === 'delete') {
-      const value = keyOfItem(item, mergeKey)
-      kept = kept.filter((candidate) => !(isRecord(candidate) && deepEqual(candidate[mergeKey], value)))
+      requireKey(item, mergeKey)
+      deleted.add(identityOf(item, mergeKey))
     } else if (directive === 'merge') throw serverFault('merging lists cannot yet be specified in the patch')
     else throw unknownPatchType(directive, item)
   }
+  const kept =
+    deleted.size === 0 ? current : current.filter((item) => !deleted.has(identityOf(item, mergeKey)))
   return { kept, items, replaces }
 }
 
@@ -129,22 +130,27 @@ function mergeItems(
   schema: Schema | undefined,
 ): unknown[] {
   const merged = [...current]
+  const places = new Map<string, number>()
+  const note = (item: unknown, index: number) => {
+    const identity = identityOf(item, mergeKey)
+    if (!places.has(identity)) places.set(identity, index)
+  }
+  merged.forEach(note)
   for (const item of patch) {
-    const value = keyOfItem(item, mergeKey)
-    const index = merged.findIndex(
-      (candidate) => isRecord(candidate) && deepEqual(candidate[mergeKey], value),
-    )
-    if (index < 0) merged.push(withoutDirectives(item))
-    else merged[index] = mergeMap(merged[index] as Fields, item, schema)
+    requireKey(item, mergeKey)
+    const index = places.get(identityOf(item, mergeKey))
+    if (index !== undefined) merged[index] = mergeMap(merged[index] as Fields, item, schema)
+    else {
+      note(item, merged.length)
+      merged.push(withoutDirectives(item))
+    }
   }
   return merged
 }
 
-function keyOfItem(item: Fields, mergeKey: string): unknown {
-  const value = item[mergeKey]
-  if (value === undefined)
+function requireKey(item: Fields, mergeKey: string): void {
+  if (item[mergeKey] === undefined)
     throw serverFault(`map: ${formatGoValue(item)} does not contain declared merge key: ${mergeKey}`)
-  return value
 }
 
 /** The merged elements in the order of the patch, those only the server knew woven in by the old order. */
@@ -208,12 +214,11 @@ function checkOrder(
   order: readonly unknown[],
   mergeKey: string | undefined,
 ): void {
-  const identity = (element: unknown) =>
-    mergeKey !== undefined && isRecord(element) ? element[mergeKey] : element
   let position = 0
   for (const element of change) {
     if (isRecord(element) && element[patchDirective] !== undefined) continue
-    while (position < order.length && !deepEqual(identity(order[position]), identity(element))) position++
+    while (position < order.length && identityOf(order[position], mergeKey) !== identityOf(element, mergeKey))
+      position++
     if (position >= order.length)
       throw serverFault(
         `The order in patch list:\n${formatGoValue(change)}\n doesn't match $setElementOrder list:\n${formatGoValue(order)}\n`,
@@ -226,8 +231,9 @@ function deleteFromList(result: Fields, key: string, values: unknown): void {
   const current = result[key]
   if (values === null || current === undefined) return
   if (!Array.isArray(values)) throw badArgument(values)
-  if (Array.isArray(current))
-    result[key] = current.filter((element) => !values.some((value) => deepEqual(value, element)))
+  if (!Array.isArray(current)) return
+  const gone = new Set(values.map((value) => identityOf(value, undefined)))
+  result[key] = current.filter((element) => !gone.has(identityOf(element, undefined)))
 }
 
 /** A copy of what a patch adds: without nulls, as they only delete, and without directives. */

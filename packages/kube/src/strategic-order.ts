@@ -1,4 +1,3 @@
-import { deepEqual } from './deep-equal.ts'
 import { isRecord } from './record.ts'
 
 /** Splits elements into those the order list names and the others. */
@@ -9,7 +8,9 @@ export function partitionByPresence(
 ): { present: unknown[]; absent: unknown[] } {
   const present: unknown[] = []
   const absent: unknown[] = []
-  for (const element of elements) (positionIn(order, element, mergeKey) < 0 ? absent : present).push(element)
+  const positions = positionsIn(order, mergeKey)
+  for (const element of elements)
+    (positions.has(identityOf(element, mergeKey)) ? present : absent).push(element)
   return { present, absent }
 }
 
@@ -24,15 +25,16 @@ export function elementsInOrder(
   oldOrder: readonly unknown[],
   mergeKey: string | undefined,
 ): unknown[] {
-  const patched = sortedBy(fromPatch, order, mergeKey)
-  const served = sortedBy(fromServer, oldOrder, mergeKey)
+  const patched = sortedBy(fromPatch, positionsIn(order, mergeKey), mergeKey)
+  const oldPositions = positionsIn(oldOrder, mergeKey)
+  const served = sortedBy(fromServer, oldPositions, mergeKey)
   const result: unknown[] = []
   let next = 0
   for (const element of patched) {
-    const place = positionIn(oldOrder, element, mergeKey)
-    while (next < served.length && place >= 0) {
-      const old = positionIn(oldOrder, served[next], mergeKey)
-      if (old < 0 || old >= place) break
+    const place = oldPositions.get(identityOf(element, mergeKey))
+    while (next < served.length && place !== undefined) {
+      const old = oldPositions.get(identityOf(served[next], mergeKey))
+      if (old === undefined || old >= place) break
       result.push(served[next++])
     }
     result.push(element)
@@ -43,20 +45,27 @@ export function elementsInOrder(
 
 function sortedBy(
   elements: readonly unknown[],
-  order: readonly unknown[],
+  positions: ReadonlyMap<string, number>,
   mergeKey: string | undefined,
 ): readonly unknown[] {
   return elements
-    .map((element) => ({ element, position: positionIn(order, element, mergeKey) }))
+    .map((element) => ({ element, position: positions.get(identityOf(element, mergeKey)) ?? -1 }))
     .sort((one, two) => one.position - two.position)
     .map(({ element }) => element)
 }
 
-function positionIn(list: readonly unknown[], element: unknown, mergeKey: string | undefined): number {
-  const identity = identityOf(element, mergeKey)
-  return list.findIndex((candidate) => deepEqual(identityOf(candidate, mergeKey), identity))
+/** First position of each element. */
+function positionsIn(list: readonly unknown[], mergeKey: string | undefined): ReadonlyMap<string, number> {
+  const positions = new Map<string, number>()
+  list.forEach((element, index) => {
+    const identity = identityOf(element, mergeKey)
+    if (!positions.has(identity)) positions.set(identity, index)
+  })
+  return positions
 }
 
-function identityOf(element: unknown, mergeKey: string | undefined): unknown {
-  return mergeKey !== undefined && isRecord(element) ? element[mergeKey] : element
+/** What makes two elements the same: the value of the merge key, or a scalar itself, as text. */
+export function identityOf(element: unknown, mergeKey: string | undefined): string {
+  const value = mergeKey !== undefined && isRecord(element) ? element[mergeKey] : element
+  return value === undefined ? '' : JSON.stringify(value)
 }

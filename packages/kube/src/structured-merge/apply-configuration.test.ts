@@ -150,6 +150,31 @@ describe('updates', () => {
     expect(updateManagers({ ...request, before, after, managers: [{}], schema: configMap })).toEqual([])
   })
 
+  test('pass over owners that were sent but cannot be read', () => {
+    const data = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'c' },
+      data: { a: '1' },
+    } as KubeObject
+    const stored = updateManagers({
+      ...request,
+      before: undefined,
+      after: data,
+      managers: undefined,
+      schema: configMap,
+    })
+    const before = { ...data, metadata: { name: 'c', managedFields: stored } }
+
+    for (const managers of [
+      [],
+      [{ manager: 'x', operation: 'Own' }],
+      [{ operation: 'Update', fieldsV1: { x: {} } }],
+    ])
+      expect(updateManagers({ ...request, before, after: data, managers, schema: configMap })).toEqual(stored)
+    expect(updateManagers({ ...request, before, after: data, managers: [{}], schema: configMap })).toEqual([])
+  })
+
   test('by ever more managers fold the oldest together', () => {
     let object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c' }, data: {} } as KubeObject
     let managers: ManagedFieldsEntry[] = updateManagers({

@@ -49,9 +49,9 @@ export interface UpdateRequest {
  */
 export function updateManagers(request: UpdateRequest): ManagedFieldsEntry[] {
   const { before, after, schema } = request
-  if (before !== undefined && (resetsManagers(request.managers) || (request.managers?.length ?? 0) === 0))
-    return []
-  const known = resetsManagers(request.managers) ? [] : (parseManagers(request.managers) ?? [])
+  const isReset = resetsManagers(request.managers)
+  const known = isReset ? [] : managersBefore(request)
+  if (before !== undefined && known.length === 0) return []
   const state = before === undefined ? {} : (before as unknown as Record<string, unknown>)
   const comparison = compareObjects(state, after as unknown as Record<string, unknown>, schema)
   const without = (set: FieldSet) =>
@@ -59,6 +59,13 @@ export function updateManagers(request: UpdateRequest): ManagedFieldsEntry[] {
   const owned = without(comparison.changed)
   const managers = dispossess(known, owned, without(comparison.removed))
   return formatManagers(capUpdaters(isEmptyFieldSet(owned) ? managers : withOwner(managers, owned, request)))
+}
+
+/** What was sent does not count when it is nothing or cannot be read; then what is stored does. */
+function managersBefore({ managers, before }: UpdateRequest): readonly Manager[] {
+  const given = parseManagers(managers)
+  if (given !== undefined && given.length > 0) return given
+  return parseManagers(before?.metadata.managedFields) ?? []
 }
 
 /** Managers without the paths someone else changed or removed, and only those that still own something. */
