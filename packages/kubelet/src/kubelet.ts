@@ -99,7 +99,12 @@ class NodeKubelet implements Kubelet {
     this.name = `kubelet ${node.name}`
     // Nobody has to wait for it.
     this.#ready.promise.catch(() => {})
-    this.#node = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels: nodeLabels(node) }, spec: {} }
+    this.#node = {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: node.name, labels: nodeLabels(node) },
+      spec: {},
+    }
     const shared = { client, clock, random, logger }
     this.#objects = new ReferencedObjects({ ...shared, onChange: (uids) => this.#refreshVolumes(uids) })
     this.#volumes = new PodVolumes({

@@ -82,7 +82,7 @@ function set(into: Map<string, string>, name: string, value: string): void {
   if (/^[\x20-\x3c\x3e-\x7e]+$/.test(name)) into.set(name, value)
 }
 
-async function valueOf(
+async function variableValue(
   pod: Pod,
   container: Container,
   entry: EnvVar,

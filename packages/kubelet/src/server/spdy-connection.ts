@@ -198,7 +198,10 @@ export class SpdyConnection {
   }
 
   #sendData(id: number, data: Buffer, isLast: boolean, done: (error?: Error | null) => void): void {
-    if (this.#isClosed || this.#transport.destroyed) return done()
+    if (this.#isClosed || this.#transport.destroyed) {
+      done()
+      return
+    }
     if (data.length > maxData) {
       this.#sendData(id, data.subarray(0, maxData), false, (error) => {
         if (error) done(error)
