@@ -117,7 +117,7 @@ function at<T>(read: () => T, message: string): T {
 }
 
 function formatContinuation({ revision, after }: Continuation): string {
-  const token = JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${after}\u0000` })
+  const token = JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: after })
   return Buffer.from(token).toString('base64url')
 }
 
@@ -134,5 +134,5 @@ function parseContinuation(token: string): Continuation {
     throw refuse('continue key is not valid: server does not recognize this encoded version')
   if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv < 0 || typeof start !== 'string')
     throw refuse('continue key is not valid: it has no position')
-  return { revision: rv, after: start.replace(/\u0000$/, '') }
+  return { revision: rv, after: start }
 }

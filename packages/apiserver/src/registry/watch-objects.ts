@@ -163,7 +163,10 @@ class WatchSession {
 
   #push(item: Waiting): void {
     if (this.#finish === undefined) return
-    if (this.#waiting.length >= this.#limit) return this.#end()
+    if (this.#waiting.length >= this.#limit) {
+      this.#end()
+      return
+    }
     this.#waiting.push(item)
     if (!this.#isPumping) void this.#pump()
   }

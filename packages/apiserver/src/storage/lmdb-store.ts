@@ -5,6 +5,7 @@ import type { KubeObject } from '@outrigger/kube'
 import { open, type RootDatabase } from 'lmdb'
 import type { HistoryLimits } from './change-history.ts'
 import { lockDirectory } from './directory-lock.ts'
+import { lmdbFileProblem } from './lmdb-file.ts'
 import { type Journal, type JournalRecord, MvccStore } from './mvcc-store.ts'
 import type { Store } from './store.ts'
 
@@ -48,6 +49,8 @@ function openDatabase(directory: string): Database {
   const path = join(directory, 'objects.mdb')
   const hasOthers = !existsSync(path) && readdirSync(directory).some((name) => name.endsWith('.mdb'))
   if (hasOthers) throw foreign(directory, 'it holds another database')
+  const problem = lmdbFileProblem(path)
+  if (problem !== undefined) throw foreign(directory, problem)
   try {
     return open<Buffer, (string | number)[]>({
       path,

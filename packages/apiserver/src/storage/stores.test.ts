@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '@outrigger/foundation'
@@ -59,6 +59,17 @@ describe('LMDB data directory', () => {
     inDirectory(async (directory) => {
       writeFileSync(join(directory, 'objects.mdb'), 'this is a letter to my grandmother'.repeat(1000))
       await expect(openLmdbStore({ directory, monotonic })).rejects.toThrow(UserError)
+    }))
+
+  it('is refused when the file is cut off', () =>
+    inDirectory(async (directory) => {
+      const store = await openLmdbStore({ directory, monotonic })
+      const metadata = { name: 'a', annotations: { big: 'x'.repeat(100_000) } }
+      const object = { kind: 'ConfigMap', apiVersion: 'v1', metadata } as unknown as KubeObject
+      await store.write({ collection: 'c', key: { namespace: '', name: 'a' }, expected: 0, object })
+      await store.close()
+      truncateSync(join(directory, 'objects.mdb'), 16_384)
+      await expect(openLmdbStore({ directory, monotonic })).rejects.toThrow(/cut off/)
     }))
 
   it('is refused when the database is somebody else’s', () =>
