@@ -103,14 +103,21 @@ function resourcesPolicyErrors(
   container: SidecarContainer,
   list: 'initContainers' | 'containers',
 ): FieldError[] {
-  if (!container.resourcesPolicy || list === 'containers' || isNativeSidecar(container)) return []
-  return [
-    invalid(
-      `${path}.resourcesPolicy`,
-      container.name,
-      'only native sidecars (restartPolicy: Always) may have a resourcesPolicy among init containers',
-    ),
+  if (!container.resourcesPolicy) return []
+  const field = `${path}.resourcesPolicy`
+  // Ignoring it would give sidecars other resources than asked for.
+  const errors = [
+    invalid(field, container.name, 'is not supported by this release of Outrigger; set resources instead'),
   ]
+  if (list === 'initContainers' && !isNativeSidecar(container))
+    errors.push(
+      invalid(
+        field,
+        container.name,
+        'only native sidecars (restartPolicy: Always) may have a resourcesPolicy among init containers',
+      ),
+    )
+  return errors
 }
 
 function placementErrors({

@@ -5,7 +5,14 @@ import type { SidecarSetSpec } from './sidecar-set.ts'
 export function revisionErrors({ injectionStrategy }: SidecarSetSpec): FieldError[] {
   const revision = injectionStrategy?.revision
   if (!revision) return []
-  const errors: FieldError[] = []
+  // Injecting the newest content instead would be the opposite of what is asked for.
+  const errors: FieldError[] = [
+    invalid(
+      'revision',
+      revision,
+      'injection of an older revision is not supported by this release of Outrigger',
+    ),
+  ]
   if (!revision.revisionName && !revision.customVersion)
     errors.push(invalid('revision', revision, 'revisionName and customVersion cannot both be empty'))
   if (revision.policy && revision.policy !== 'Always' && revision.policy !== 'Partial')

@@ -83,8 +83,23 @@ function specErrors(sidecarSet: SidecarSet): FieldError[] {
   if (isRolling) errors.push(...rollingUpdateErrors(spec))
   if (!spec.containers?.length && !spec.initContainers?.length)
     errors.push(required('spec', 'at least one container or init container'))
-  errors.push(...containerErrors(spec), ...patchMetadataErrors(spec))
+  errors.push(...containerErrors(spec), ...patchMetadataErrors(spec), ...pullSecretErrors(spec))
   return errors
+}
+
+/** Pull secrets are read before any volume is, in the pod's own namespace only. */
+function pullSecretErrors({ imagePullSecrets }: SidecarSet['spec']): FieldError[] {
+  return (imagePullSecrets ?? []).flatMap(({ name = '' }, i) =>
+    name.includes('/')
+      ? [
+          invalid(
+            `spec.imagePullSecrets[${i}].name`,
+            name,
+            'must be a name in the namespace of the pod; only volumes and variables may name objects of other namespaces',
+          ),
+        ]
+      : [],
+  )
 }
 
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist']

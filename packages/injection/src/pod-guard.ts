@@ -44,7 +44,7 @@ function claimErrors(pod: Pod): FieldError[] {
   const remedy =
     copied.length > 0
       ? `this looks like a copy of a pod that is running already: remove these annotations, the injected containers (${copied.map(({ name }) => name).join(', ')}) and their volumes, or copy the pod template of its workload instead`
-      : 'remove them; matching SidecarSets are injected without them'
+      : `remove ${claims.length > 1 ? 'them' : 'it'}; matching SidecarSets are injected without`
   return [
     forbidden(
       `metadata.annotations[${first}]`,

@@ -98,7 +98,7 @@ describe('the virtual-node label', () => {
 })
 
 describe('a resource binding', () => {
-  const key = { namespace: 'kube-system', name: 'outrigger:sidecarset-resource-binding:filebeat' }
+  const key = { namespace: 'kube-system', name: 'outrigger-ssrb-filebeat' }
 
   async function run(subject = binding()) {
     await cluster.create({ ...resources.configMaps, resource: 'sidecarsetresourcebindings' }, subject)

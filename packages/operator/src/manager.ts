@@ -1,4 +1,5 @@
 import {
+  customResourceDefinitions,
   outriggerResources,
   type SidecarSet,
   type SidecarSetResourceBinding,
@@ -238,6 +239,8 @@ class OutriggerManager implements Manager {
       target: (port) => this.#target(port),
       serverName: webhook.serverName ?? 'localhost',
       isReady: () => this.#informers.hasSynced,
+      definitions: () =>
+        this.#options.convertsVersions ? customResourceDefinitions(this.#definitions()) : [],
     })
   }
 

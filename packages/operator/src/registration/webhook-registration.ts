@@ -1,6 +1,6 @@
 import type { Client } from '@outrigger/client'
 import { type Clock, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
-import { resources } from '@outrigger/kube'
+import { type CustomResourceDefinition, resources } from '@outrigger/kube'
 import {
   answers,
   type CertificateSource,
@@ -26,6 +26,8 @@ export interface WebhookRegistrationOptions {
   readonly serverName: string
   /** What must be true before anything is registered: caches filled. */
   readonly isReady: () => boolean
+  /** Resource definitions that name our endpoint too, with the bundle as it is now. Defaults to none. */
+  readonly definitions?: () => readonly CustomResourceDefinition[]
   /** Milliseconds between two checks. Defaults to 60,000. */
   readonly interval?: number
 }
@@ -54,6 +56,8 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
       options.target(port),
       certificate.authorities,
     )
+    for (const definition of options.definitions?.() ?? [])
+      await ensureObject(client, resources.customResourceDefinitions, definition, signal)
     const outcomes = [
       await ensureObject(client, resources.mutatingWebhookConfigurations, mutating, signal),
       await ensureObject(client, resources.validatingWebhookConfigurations, validating, signal),

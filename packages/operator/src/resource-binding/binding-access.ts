@@ -1,4 +1,9 @@
-import { outriggerResources, type ReferenceKind, type SidecarSetResourceBinding } from '@outrigger/api'
+import {
+  outriggerResources,
+  type ReferenceKind,
+  revisionHash,
+  type SidecarSetResourceBinding,
+} from '@outrigger/api'
 import { apiVersionOf, type PolicyRule, type Role, type RoleBinding } from '@outrigger/kube'
 
 export interface AccessSubjects {
@@ -8,9 +13,14 @@ export interface AccessSubjects {
   readonly manager: string
 }
 
-/** Name of the Role and RoleBinding made from a binding. */
+const prefix = 'outrigger-ssrb-'
+const longestName = 253
+
+/** Name of the Role and RoleBinding made from a binding; one too long to take the prefix ends in a hash. */
 export function accessName(binding: string): string {
-  return `outrigger:sidecarset-resource-binding:${binding}`
+  const name = `${prefix}${binding}`
+  if (name.length <= longestName) return name
+  return `${name.slice(0, longestName - 12)}-${revisionHash(binding, 0)}`
 }
 
 /** The rights a binding gives: to get, list and watch exactly the objects it names. */
