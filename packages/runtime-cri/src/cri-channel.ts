@@ -188,8 +188,10 @@ export class CriChannel {
 }
 
 async function openWire(endpoint: string): Promise<Wire> {
-  const [grpc, protobuf] = await Promise.all([import('@grpc/grpc-js'), import('protobufjs/light.js')])
-  const library = 'default' in protobuf ? (protobuf.default as typeof protobuf) : protobuf
+  const [grpc, protobuf] = await Promise.all([
+    import('@grpc/grpc-js').then(commonJs),
+    import('protobufjs/light.js').then(commonJs),
+  ])
   const client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
     'grpc.initial_reconnect_backoff_ms': 100,
@@ -197,7 +199,12 @@ async function openWire(endpoint: string): Promise<Wire> {
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,
   })
-  return { grpc, client, root: library.Root.fromJSON(criDescriptor), codecs: new Map() }
+  return { grpc, client, root: protobuf.Root.fromJSON(criDescriptor), codecs: new Map() }
+}
+
+/** A CommonJS library loaded on demand: Node shows its names beside `default`, a bundle in `default` only. */
+function commonJs<T extends object>(module: T): T {
+  return 'default' in module ? (module.default as T) : module
 }
 
 const serviceOfMethod = new Map<string, string>()

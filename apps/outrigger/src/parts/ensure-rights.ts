@@ -32,23 +32,23 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
     ensureObject(client, resource, wanted, signal)
   await ensure(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await Promise.all([
-    ...clusterWide('outrigger:manager', manager.cluster, user).map(({ resource, object }) =>
+    ...clusterWide('outrigger-manager', manager.cluster, user).map(({ resource, object }) =>
       ensure(resource, object),
     ),
-    ...clusterWide('outrigger:virtual-nodes', virtualNodeRules, group).map(({ resource, object }) =>
+    ...clusterWide('outrigger-virtual-nodes', virtualNodeRules, group).map(({ resource, object }) =>
       ensure(resource, object),
     ),
     ensure<Role>(resources.roles, {
       apiVersion,
       kind: 'Role',
-      metadata: { name: 'outrigger:manager', namespace },
+      metadata: { name: 'outrigger-manager', namespace },
       rules: manager.ownNamespace,
     }),
     ensure<RoleBinding>(resources.roleBindings, {
       apiVersion,
       kind: 'RoleBinding',
-      metadata: { name: 'outrigger:manager', namespace },
-      roleRef: { apiGroup: rbac, kind: 'Role', name: 'outrigger:manager' },
+      metadata: { name: 'outrigger-manager', namespace },
+      roleRef: { apiGroup: rbac, kind: 'Role', name: 'outrigger-manager' },
       subjects: [user],
     }),
   ])
