@@ -3,7 +3,7 @@ import type { Clock } from '@outrigger/foundation'
 import type { EndpointSlice, Node, Pod, Service } from '@outrigger/kube'
 import type { ConnectExchange, ConnectHandler, ConnectRequest } from '../registry/connect.ts'
 import type { Objects } from '../registry/objects.ts'
-import { badRequest, notFound, StatusError } from '../registry/status-error.ts'
+import { badRequest, internalError, notFound, StatusError } from '../registry/status-error.ts'
 import { chooseContainer, isTrue, parseLogOptions } from './log-request.ts'
 import { forwardedHeaders, relayResponse, relayUpgrade } from './relay.ts'
 import { callUpstream, type Upstream, upstreamError } from './upstream-call.ts'
@@ -11,8 +11,8 @@ import { callUpstream, type Upstream, upstreamError } from './upstream-call.ts'
 export interface KubeletProxyOptions {
   readonly objects: Objects
   readonly clock: Clock
-  /** PEM. How this server proves itself to kubelets, and who vouches for theirs. */
-  readonly kubelet: { readonly ca: string; readonly certificate: string; readonly key: string }
+  /** PEM. How this server proves itself to kubelets, and who vouches for theirs. Without it no kubelet is dialed. */
+  readonly kubelet?: { readonly ca: string; readonly certificate: string; readonly key: string }
   /** CONNECT admission; runs before anything is dialed. */
   readonly admit?: (request: ConnectRequest) => Promise<void>
 }
@@ -263,6 +263,7 @@ const addressTypes = ['InternalIP', 'Hostname', 'InternalDNS', 'ExternalIP', 'Ex
 function kubeletOf(options: KubeletProxyOptions, nodeName: string, path: string): Upstream {
   const node = options.objects.get<Node>({ group: '', resource: 'nodes' }, { namespace: '', name: nodeName })
   if (node === undefined) throw notFound({ group: '', resource: 'nodes' }, nodeName)
+  if (options.kubelet === undefined) throw internalError('this server has no credentials for kubelets')
   const addresses = node.status?.addresses ?? []
   const found = addressTypes.map((type) => addresses.find((address) => address.type === type)).find(Boolean)
   if (found === undefined)
