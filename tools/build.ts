@@ -12,6 +12,8 @@ await build({
   splitting: true,
   format: 'esm',
   platform: 'node',
+  // ES modules first: a CommonJS library loaded on demand would hide its names behind `default`.
+  mainFields: ['module', 'main'],
   target: 'node20.19',
   external: ['lmdb'],
   sourcemap: 'linked',
