@@ -140,6 +140,16 @@ const alwaysWritten: Readonly<Record<string, Readonly<Record<string, Zero>>>> = 
   ClusterRole: { rules: () => null },
 }
 
+/** Required structs that are pointers in Go: a missing one stays missing, and validation says so. */
+const requiredPointers = new Set([
+  'DaemonSetSpec.selector',
+  'DeploymentSpec.selector',
+  'ReplicaSetSpec.selector',
+  'StatefulSetSpec.selector',
+  'MutatingWebhook.sideEffects',
+  'ValidatingWebhook.sideEffects',
+])
+
 /** Kinds whose `spec` and `status` are pointers or absent in Go and therefore are not written when empty. */
 const withoutEmptyStatus = new Set(['Lease', 'NetworkPolicy'])
 
@@ -306,7 +316,9 @@ function objectShape(schema: Schema): ObjectShape {
       if (properties[field]?.properties !== undefined) always[field] ??= nothing
   }
   if (short === 'Lease' || short === 'NetworkPolicy') always.spec = nothing
-  for (const field of required) if (field in properties) always[field] ??= zeroOf(properties[field] as Schema)
+  for (const field of required)
+    if (field in properties && !requiredPointers.has(`${short}.${field}`))
+      always[field] ??= zeroOf(properties[field] as Schema)
   if (short === 'ObjectMeta' || short === 'LabelSelectorRequirement')
     for (const field of required) delete always[field]
 

@@ -1,4 +1,4 @@
-import type { Container, ObjectMeta, PodSpec } from '@outrigger/kube'
+import type { Affinity, Container, ObjectMeta, PodSpec } from '@outrigger/kube'
 import { isWhole } from '../amounts.ts'
 
 const oldNodeLabels: Readonly<Record<string, string>> = {
@@ -34,6 +34,11 @@ export function podWarnings(
         `${path}.hostAliases[${index}].ip: duplicates previously seen IP (${alias.ip}), only the first will be used`,
       )
   })
+  spec.topologySpreadConstraints?.forEach((constraint, index) => {
+    if (constraint.labelSelector === undefined)
+      warnings.push(`${path}.topologySpreadConstraints[${index}].labelSelector: ${selectsNothing}`)
+  })
+  if (spec.affinity !== undefined) warnOfAffinity(warnings, `${path}.affinity`, spec.affinity)
   spec.imagePullSecrets?.forEach((secret, index) => {
     if (!secret.name) warnings.push(`${path}.imagePullSecrets[${index}].name: invalid empty name ""`)
   })
@@ -48,6 +53,26 @@ export function podWarnings(
       `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
     )
   return warnings
+}
+
+const selectsNothing = 'a null labelSelector results in matching no pod'
+
+function warnOfAffinity(warnings: string[], path: string, affinity: Affinity): void {
+  for (const field of ['podAffinity', 'podAntiAffinity'] as const) {
+    const terms = affinity[field]
+    terms?.requiredDuringSchedulingIgnoredDuringExecution?.forEach((term, index) => {
+      if (term.labelSelector === undefined)
+        warnings.push(
+          `${path}.${field}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${selectsNothing}`,
+        )
+    })
+    terms?.preferredDuringSchedulingIgnoredDuringExecution?.forEach((term, index) => {
+      if (term.podAffinityTerm?.labelSelector === undefined)
+        warnings.push(
+          `${path}.${field}.preferredDuringSchedulingIgnoredDuringExecution[${index}].podAffinityTerm.labelSelector: ${selectsNothing}`,
+        )
+    })
+  }
 }
 
 function warnOfAnnotations(

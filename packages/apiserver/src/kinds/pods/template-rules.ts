@@ -39,7 +39,7 @@ export function checkLastingTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
 ): void {
-  if (template !== undefined && template !== null && selector !== undefined && !isEmptySelector(selector)) {
+  if (template !== undefined && template !== null && !(selector !== undefined && isEmptySelector(selector))) {
     const labels = template.metadata?.labels
     if (!selectorFits(selector, labels))
       errors.push(
