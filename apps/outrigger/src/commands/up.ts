@@ -136,6 +136,8 @@ class Up {
       { kind, endpoint },
       { ...this.#service, environment: this.#environment, directory },
     )
+    // It is waited for later; until then its failure must not count as nobody's.
+    opening.catch(() => {})
     this.#service.atEnd(async () => {
       const runtimes = await opening.catch(() => undefined)
       await runtimes?.close(ephemeral ? 'remove' : 'keep')

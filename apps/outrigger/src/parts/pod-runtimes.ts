@@ -171,7 +171,7 @@ async function openSimulated(context: RuntimeContext, description: string): Prom
     kind: 'sim',
     description,
     forNode(nodeName) {
-      const known = open.get(nodeName) ?? createSimRuntime({ clock, random, nodeName })
+      const known = open.get(nodeName) ?? createSimRuntime({ clock, random })
       open.set(nodeName, known)
       return known
     },
