@@ -8,7 +8,13 @@ export {
   parseRecords,
   revisionNameOf,
 } from './injection-records.ts'
-export { isActive, matchSidecarSet, type NamespaceFacts, type SidecarSetDecision } from './match.ts'
+export {
+  coversPod,
+  isActive,
+  matchSidecarSet,
+  type NamespaceFacts,
+  type SidecarSetDecision,
+} from './match.ts'
 export { patchAnnotations } from './patch-metadata.ts'
 export {
   type ContainerDecision,

@@ -46,6 +46,19 @@ export function matchSidecarSet(
   return decide(true, 'selector and namespace match')
 }
 
+/** Whether selector and namespaces cover a pod, whatever is paused: what counts once a pod is injected. */
+export function coversPod(
+  { selects, selectsNamespace }: CompiledSidecarSet,
+  labels: Labels,
+  namespace: NamespaceFacts,
+): boolean {
+  if (selects === undefined || !selects.matches(labels)) return false
+  return (
+    selectsNamespace === undefined ||
+    (namespace.labels !== undefined && selectsNamespace.matches(namespace.labels))
+  )
+}
+
 /** Takes out every SidecarSet for which a canary of it is injected. */
 export function suppressBases(
   decisions: readonly SidecarSetDecision[],

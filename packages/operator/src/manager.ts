@@ -15,7 +15,7 @@ import {
   withoutManagedFields,
 } from '@outrigger/controller'
 import type { Runnable } from '@outrigger/foundation'
-import { SidecarSetIndex } from '@outrigger/injection'
+import { coversPod, SidecarSetIndex } from '@outrigger/injection'
 import { type Namespace, type Node, type Pod, resources } from '@outrigger/kube'
 import {
   type AdmissionHandler,
@@ -41,6 +41,7 @@ import { podIndexes } from './pod-indexes.ts'
 import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
+import { createSidecarSetRolloutController } from './sidecar-set-rollout/sidecar-set-rollout-controller.ts'
 import { createSidecarSetStatusController } from './sidecar-set-status/sidecar-set-status-controller.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
 import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
@@ -139,6 +140,17 @@ class OutriggerManager implements Manager {
     const namespaceLabels = (name: string) => namespaces.store.get(name)?.metadata.labels
     return [
       createSidecarSetStatusController({ ...shared, sidecarSets, pods, namespaces }),
+      createSidecarSetRolloutController({
+        ...shared,
+        sidecarSets,
+        pods,
+        selects: ({ metadata }, pod) => {
+          const compiled = this.#index.get(metadata.name)
+          const name = pod.metadata.namespace ?? ''
+          const where = { name, labels: namespaceLabels(name) }
+          return compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, where)
+        },
+      }),
       createVirtualNodeLabelController({ ...shared, pods, virtualNodes: this.#virtualNodes() }),
       createVirtualNodeAuditController({ ...shared, pods, sidecarSets: this.#index, namespaceLabels }),
       createResourceBindingController({

@@ -1,10 +1,5 @@
 import type { SidecarSet, SidecarSetStatus } from '@outrigger/api'
-import {
-  type CompiledSidecarSet,
-  compileSidecarSet,
-  matchSidecarSet,
-  revisionNameOf,
-} from '@outrigger/injection'
+import { type CompiledSidecarSet, compileSidecarSet, coversPod, revisionNameOf } from '@outrigger/injection'
 import type { Labels, Pod } from '@outrigger/kube'
 import { injectedSidecarSets, type PodState, stateOf } from './pod-state.ts'
 
@@ -44,8 +39,7 @@ export class StatusLedger {
   setSidecarSet(sidecarSet: SidecarSet): void {
     const { name } = sidecarSet.metadata
     const entry: Entry = {
-      // Pausing stops injection; what is injected still counts.
-      compiled: compileSidecarSet(withoutPause(sidecarSet)),
+      compiled: compileSidecarSet(sidecarSet),
       counters: { matched: 0, updated: 0, ready: 0, updatedReady: 0 },
       states: new Map(),
     }
@@ -97,10 +91,10 @@ export class StatusLedger {
     const namespace = pod.metadata.namespace ?? ''
     const isSelected =
       lists &&
-      matchSidecarSet(compiled, pod.metadata.labels ?? {}, {
+      coversPod(compiled, pod.metadata.labels ?? {}, {
         name: namespace,
         labels: this.#sources.namespaceLabels(namespace),
-      }).isInjected
+      })
     return this.#put(entry, keyOf(pod), stateOf(pod, compiled.sidecarSet, isSelected))
   }
 
@@ -115,12 +109,6 @@ export class StatusLedger {
     }
     return true
   }
-}
-
-function withoutPause(sidecarSet: SidecarSet): SidecarSet {
-  if (!sidecarSet.spec.injectionStrategy?.paused) return sidecarSet
-  const { injectionStrategy, ...spec } = sidecarSet.spec
-  return { ...sidecarSet, spec: { ...spec, injectionStrategy: { ...injectionStrategy, paused: false } } }
 }
 
 function tally(counters: Counters, { isUpdated, isReady }: PodState, by: 1 | -1): void {
