@@ -33,6 +33,7 @@ import { resolveService } from './service-resolver.ts'
 import { openLmdbStore } from './storage/lmdb-store.ts'
 import { createMemoryStore } from './storage/mvcc-store.ts'
 import type { Store } from './storage/store.ts'
+import { createKubeletProxy, type KubeletProxyOptions } from './streaming/kubelet-proxy.ts'
 
 export interface ApiServerOptions {
   readonly clock: Clock
@@ -50,6 +51,8 @@ export interface ApiServerOptions {
     /** PEM of the authorities whose client certificates name users. */
     readonly clientAuthorities?: string
   }
+  /** How kubelets are dialed for logs, exec and the like; without it they are not. */
+  readonly kubelet?: KubeletProxyOptions['kubelet']
   /** Users who are known by a fixed token. */
   readonly tokens?: readonly StaticToken[]
   /** Defaults to `rbac`; `always-allow` is for tests. */
@@ -222,6 +225,12 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     ...own.slice(-1),
   ])
   const handler = new ResourceHandler({ store, admission, clock, random, isEnabled })
+  const connect = createKubeletProxy({
+    objects,
+    clock,
+    admit: (request) => handler.admitConnect(request),
+    ...(options.kubelet === undefined ? {} : { kubelet: options.kubelet }),
+  })
   const customResources = createCustomResources({
     store,
     objects,
@@ -238,7 +247,7 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     registry,
     access,
     handler,
-    connect: undefined,
+    connect,
     customResources,
     webhookClient,
   }

@@ -22,6 +22,7 @@ import {
   unknownResource,
 } from '../registry/status-error.ts'
 import type { Store } from '../storage/store.ts'
+import { parseProxiedName } from '../streaming/kubelet-proxy.ts'
 import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
 import { answerHealth, type HealthCheck, isHealthPath } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -344,7 +345,9 @@ export class Router {
     const rules = request.subresource?.rules
     if (rules?.type !== 'connect' || connect === undefined) throw unknownResource()
     if (!rules.verbs.some((verb) => verb === request.verb)) throw methodNotAllowed()
-    const object = handler.find(request.resource, request.key)
+    // `https:name:port` is how a proxied port is named.
+    const name = path.subresource === 'proxy' ? parseProxiedName(request.key.name).name : request.key.name
+    const object = handler.find(request.resource, { ...request.key, name })
     await connect(
       {
         method: exchange.request.method ?? 'GET',

@@ -46,7 +46,7 @@ export const subjectOf = (resource: Pick<Resource, 'group' | 'plural'>) => ({
 })
 
 /** What errors call the object sent: `Pod`, `Deployment.apps`. */
-export const kindSubjectOf = (resource: Pick<Resource, 'group' | 'kind'>) => ({
-  group: resource.group,
+export const kindSubjectOf = (resource: Pick<Resource, 'storage' | 'kind'>) => ({
+  group: resource.storage.group,
   resource: resource.kind,
 })

@@ -21,6 +21,8 @@ export interface Document {
   readonly value: unknown
   /** Paths of fields that appear twice. */
   readonly duplicates: readonly string[]
+  /** How errors show a patch. Defaults to the patched object as JSON. */
+  describe?(): string
 }
 
 /** Where a document comes from, which decides how errors in it are put. */
@@ -39,8 +41,8 @@ function sorted(value: Readonly<Record<string, unknown>>): Record<string, unknow
 }
 
 /** 422 for a patch after which the object makes no sense. */
-function refusePatched(value: Readonly<Record<string, unknown>>, why: string): StatusError {
-  const error = invalid('patch', JSON.stringify(sorted(value)), why)
+function refusePatched(shown: string, why: string): StatusError {
+  const error = invalid('patch', shown, why)
   return new StatusError({
     code: 422,
     reason: 'Invalid',
@@ -69,7 +71,9 @@ export function decodeDocument(
 ): KubeObject {
   const fields = isRecord(document.value) ? document.value : {}
   const refuse = (why: string) =>
-    source === 'patch' ? refusePatched(fields, why) : refuseDocument(resource, why)
+    source === 'patch'
+      ? refusePatched(document.describe?.() ?? JSON.stringify(sorted(fields)), why)
+      : refuseDocument(resource, why)
   if (!resource.isCustom) {
     const problem = checkTypes(fields, resource.schema)
     if (problem !== undefined) throw refuse(problem)

@@ -7,6 +7,7 @@ import {
   applyStrategicMergePatch,
   deepCopy,
   formatConflicts,
+  formatGoValue,
   isRecord,
   type KubeObject,
   PatchError,
@@ -54,8 +55,9 @@ export function createPatch(request: ApiRequest, target: WriteTarget, options: W
     apply(current) {
       if (current === undefined) return undefined
       const changed = applyParsed(type, current, patch.value, target.resource)
+      const describe = type === 'strategic' ? { describe: () => formatGoValue(patch.value) } : {}
       const object = settle(
-        { value: changed, duplicates: patch.duplicates },
+        { value: changed, duplicates: patch.duplicates, ...describe },
         request,
         target,
         options,

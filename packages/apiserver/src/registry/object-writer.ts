@@ -92,7 +92,6 @@ export class ObjectWriter {
     for (const text of strategy.warnings(object, undefined)) writer.warnings.add(text)
     const settled = attributesOf(named(target, metadata.name), writer, 'CREATE', object, undefined)
     await this.#options.admission.validate(settled, writer.signal)
-    object.metadata = inWireOrder(metadata)
     return this.#storeNew(target, writer, object)
   }
 
@@ -103,6 +102,8 @@ export class ObjectWriter {
     if (this.#options.store.latest(collection, key) !== undefined)
       throw alreadyExists(subjectOf(resource), key.name)
     if (writer.isDryRun) return written(show(object), true)
+    // The store fills the revision in; its place is not the end.
+    object.metadata = inWireOrder({ ...object.metadata, resourceVersion: '' })
     const stored = await toStorage(resource, object, writer.signal)
     try {
       const entry = await this.#options.store.write({ collection, key, expected: 0, object: stored })

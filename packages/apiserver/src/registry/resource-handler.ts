@@ -3,6 +3,7 @@ import { deepCopy, type KubeObject, type ObjectKey } from '@outrigger/kube'
 import type { AdmissionChain } from '../admission/admission-chain.ts'
 import type { Store } from '../storage/store.ts'
 import { type ApiRequest, managerOf, type Reply, subjectOf } from './api-request.ts'
+import type { ConnectRequest } from './connect.ts'
 import { collectionFor, fromStorage, show } from './conversion.ts'
 import { decodeBody, decodeDeleteOptions } from './decode-body.ts'
 import { listObjects } from './list-objects.ts'
@@ -115,6 +116,24 @@ export class ResourceHandler {
     const entry = this.#options.store.get(collectionFor(resource), key)
     if (entry === undefined) throw notFound(subjectOf(resource), key.name)
     return entry
+  }
+
+  /** CONNECT admission. @throws StatusError */
+  async admitConnect(request: ConnectRequest): Promise<void> {
+    const { resource, key, subresource, user, signal, object } = request
+    const target = { resource, key, subresource, strategy: resource.strategy }
+    const writer: Writer = {
+      user,
+      manager: '',
+      now: this.#options.clock.now(),
+      isDryRun: false,
+      options: {},
+      warnings: new Set(),
+      signal,
+    }
+    const attributes = attributesOf(target, writer, 'CONNECT', undefined, object)
+    await this.#options.admission.mutate(attributes, signal)
+    await this.#options.admission.validate(attributes, signal)
   }
 
   /** What a stream is about, frozen. @throws StatusError 404 */

@@ -19,7 +19,18 @@ export class StatusError extends Error {
     headers: Record<string, string> = {},
   ) {
     super(status.message)
-    this.status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', ...status } as Status
+    const { message, reason, details: facts, code, ...others } = status
+    this.status = {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message,
+      ...(reason === undefined ? {} : { reason }),
+      ...(facts === undefined ? {} : { details: facts }),
+      ...others,
+      code,
+    } as Status
     this.headers = headers
   }
 
