@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { CertificateFolder } from '@outrigger/certificates'
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
+import { resources } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
 import {
@@ -95,6 +96,7 @@ class Up {
   readonly #settings: UpSettings
   readonly #environment: Environment
   readonly #service: Service
+  readonly #clients = new Map<string, Client>()
 
   constructor(settings: UpSettings, environment: Environment, service: Service) {
     this.#settings = settings
@@ -217,7 +219,16 @@ class Up {
       clientCa: folder.authority.certificate,
       ...(isVirtual && { labels: zoneLabels }),
     })
-    return this.#service.start(node, node.ready)
+    return this.#service.start(node, node.ready).then(() => isVirtual && this.#giveRole(folder, url, name))
+  }
+
+  /** The role that `kubectl get nodes` shows; a node may not give it to itself. */
+  async #giveRole(folder: CertificateFolder, url: string, name: string): Promise<void> {
+    const patch = {
+      type: 'merge',
+      body: { metadata: { labels: { 'kubernetes.io/role': 'agent' } } },
+    } as const
+    await this.#client(folder, 'control-plane', url).patch(resources.nodes, { namespace: '', name }, patch)
   }
 
   #common(part: string) {
@@ -225,8 +236,10 @@ class Up {
     return { clock, random, logger: logger.with({ part }) }
   }
 
-  /** A client that proves to be who the certificate in `file` names. */
+  /** The client that proves to be who the certificate in `file` names. */
   #client(folder: CertificateFolder, file: string, server: string): Client {
+    const known = this.#clients.get(file)
+    if (known !== undefined) return known
     const { certificate, privateKey } = pairOf(folder, file)
     const config: ConnectionConfig = {
       server,
@@ -235,6 +248,7 @@ class Up {
     }
     const { clock, logger } = this.#service
     const client = createClient({ config, clock, logger, userAgent: `outrigger/${file}` })
+    this.#clients.set(file, client)
     this.#service.atEnd(() => client.close())
     return client
   }

@@ -42,6 +42,9 @@ export const providerTaint: Taint = {
   effect: 'NoSchedule',
 }
 
+/** What `kubectl get nodes` shows under ROLES. */
+export const roleLabel = 'kubernetes.io/role'
+
 /** The labels a node of this sort carries. */
 export function nodeLabels(options: NodeOptions): Record<string, string> {
   const architecture = options.architecture ?? 'amd64'
@@ -52,7 +55,7 @@ export function nodeLabels(options: NodeOptions): Record<string, string> {
     'kubernetes.io/arch': architecture,
     'kubernetes.io/hostname': options.name,
     'kubernetes.io/os': system,
-    ...(options.isVirtual && { type: 'virtual-kubelet', 'kubernetes.io/role': 'agent' }),
+    ...(options.isVirtual && { type: 'virtual-kubelet', [roleLabel]: 'agent' }),
     ...options.labels,
   }
 }

@@ -1,4 +1,4 @@
-import { type Client, isAlreadyExists, isNotFound } from '@outrigger/client'
+import { ApiError, type Client, isAlreadyExists, isNotFound } from '@outrigger/client'
 import {
   type Clock,
   formatMicroTime,
@@ -9,7 +9,7 @@ import {
 } from '@outrigger/foundation'
 import { type Lease, type Node, type NodeStatus, resources } from '@outrigger/kube'
 import type { PodRuntime } from '../runtime.ts'
-import { type NodeOptions, nodeLabels, nodeTaints } from './node-options.ts'
+import { type NodeOptions, nodeLabels, nodeTaints, roleLabel } from './node-options.ts'
 import { nodeStatus } from './node-status.ts'
 
 export interface NodeRegistrationOptions {
@@ -76,9 +76,24 @@ export class NodeRegistration implements Runnable {
     }
   }
 
+  /**
+   * A kubelet's own identity may not give its node a role (admission plugin NodeRestriction), a service
+   * account may. Where the role is refused the node goes without, and somebody with more rights adds it.
+   */
   async #ensureNode(signal: AbortSignal): Promise<Node> {
+    const labels = nodeLabels(this.#options.node)
+    try {
+      return await this.#ensureNodeWith(labels, signal)
+    } catch (error) {
+      const isRefused = error instanceof ApiError && error.code === 403 && error.message.includes(roleLabel)
+      if (!isRefused) throw error
+      const { [roleLabel]: _, ...allowed } = labels
+      return this.#ensureNodeWith(allowed, signal)
+    }
+  }
+
+  async #ensureNodeWith(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Node> {
     const { client, node } = this.#options
-    const labels = nodeLabels(node)
     const taints = nodeTaints(node)
     const key = { namespace: '', name: node.name }
     const existing = await client.get<Node>(resources.nodes, key, { signal }).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { matchesNodeSelector, type Node, type Pod } from '@outrigger/kube'
 import { type Amount, amountOf, millisOf } from '../pod/amount.ts'
 import type { PodLife } from '../pod/pod-life.ts'
-import type { PodVerdict } from '../pod/pod-status.ts'
+import type { PodVerdict } from '../pod/status-input.ts'
 import { parseReference } from '../volume/reference-policy.ts'
 
 export interface AdmissionFacts {
