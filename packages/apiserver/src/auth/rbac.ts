@@ -1,5 +1,5 @@
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from '@outrigger/kube'
-import { compileLabelSelector } from '../admission/webhook/label-selector.ts'
+import { createLabelTest } from '../admission/webhook/label-selector.ts'
 import type { Objects } from '../registry/objects.ts'
 import type { AuthorizationAnswer, AuthorizationQuestion, Authorizer, UserInfo } from './identity.ts'
 import { ruleAllows } from './rbac-rules.ts'
@@ -215,7 +215,7 @@ function effectiveRules(
   const selectors = role.aggregationRule?.clusterRoleSelectors
   if (selectors === undefined || selectors === null) return role.rules ?? []
   const seen = new Set(visited).add(role.metadata.name)
-  const tests = selectors.map(compileLabelSelector)
+  const tests = selectors.map(createLabelTest)
   const chosen: ClusterRole[] = []
   for (const candidate of objects.list<ClusterRole>(stored.clusterRoles)) {
     if (seen.has(candidate.metadata.name)) continue

@@ -14,7 +14,7 @@ import {
 import { ageCell, nameCell } from '../kinds/cells/cell.ts'
 import { columnDescription } from '../kinds/cells/column-descriptions.ts'
 import { ageSince } from '../kinds/human-duration.ts'
-import type { Column, Resource, StorageIdentity, Subresource } from '../registry/resource.ts'
+import type { Column, Resource, StorageIdentity, Subresource, Verb } from '../registry/resource.ts'
 import { createCustomStatusStrategy, createCustomStrategy } from './custom-strategy.ts'
 import { parseJsonPath, simpleFields } from './json-path.ts'
 import { createStructuralSchema, type StructuralSchema } from './structural-schema.ts'
@@ -22,12 +22,29 @@ import { createStructuralSchema, type StructuralSchema } from './structural-sche
 /** Converts between the versions of a definition; undefined when only apiVersion differs. */
 export type Converter = StorageIdentity['convert']
 
+/** In the order in which discovery shows them for custom resources. */
+const everyVerb: readonly Verb[] = [
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'create',
+  'update',
+  'watch',
+]
+
 /** The resources of a definition, one for each version that is served. */
 export function createCustomResources(
   definition: CustomResourceDefinition,
   convert: Converter,
 ): readonly Resource[] {
   const { spec } = definition
+  // Nothing new comes into a resource that is about to go.
+  const verbs =
+    definition.metadata.deletionTimestamp === undefined
+      ? everyVerb
+      : everyVerb.filter((verb) => verb !== 'create')
   const storage = spec.versions.find((version) => version.storage) ?? spec.versions[0]
   if (storage === undefined) return []
   const identity: StorageIdentity = {
@@ -38,13 +55,14 @@ export function createCustomResources(
   }
   return spec.versions
     .filter(({ served }) => served)
-    .map((version) => resourceOf(definition, version, identity))
+    .map((version) => resourceOf(definition, version, identity, verbs))
 }
 
 function resourceOf(
   { spec }: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
   storage: StorageIdentity,
+  verbs: readonly Verb[],
 ): Resource {
   const { names, group } = spec
   const schema = createStructuralSchema(version.schema?.openAPIV3Schema)
@@ -62,7 +80,7 @@ function resourceOf(
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     namespaced: spec.scope === 'Namespaced',
-    verbs: ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'],
+    verbs,
     isCustom: true,
     schema,
     strategy: createCustomStrategy(schema, version.subresources?.status !== undefined),

@@ -50,7 +50,13 @@ export function createCustomResources(options: CustomResourcesOptions): CustomRe
   /** By definition: what was registered, and from which spec. */
   const registered = new Map<
     string,
-    { readonly uid: string; readonly spec: unknown; readonly group: string; readonly plural: string }
+    {
+      readonly uid: string
+      readonly isEnding: boolean
+      readonly spec: unknown
+      readonly group: string
+      readonly plural: string
+    }
   >()
 
   async function reconcile(name: string): Promise<'done' | 'again'> {
@@ -68,16 +74,17 @@ export function createCustomResources(options: CustomResourcesOptions): CustomRe
   }
 
   function register(definition: CustomResourceDefinition): void {
-    const { name, uid = '' } = definition.metadata
+    const { name, uid = '', deletionTimestamp } = definition.metadata
+    const isEnding = deletionTimestamp !== undefined
     const known = registered.get(name)
-    if (known?.uid === uid && deepEqual(known.spec, definition.spec)) return
+    if (known?.uid === uid && known.isEnding === isEnding && deepEqual(known.spec, definition.spec)) return
     const { group, names } = definition.spec
     registry.replace(
       group,
       names.plural,
       createResources(definition, createConverter(definition, options.client, options.random)),
     )
-    registered.set(name, { uid, spec: definition.spec, group, plural: names.plural })
+    registered.set(name, { uid, isEnding, spec: definition.spec, group, plural: names.plural })
   }
 
   function unregister(name: string): void {
@@ -103,7 +110,7 @@ export function createCustomResources(options: CustomResourcesOptions): CustomRe
     const { name, finalizers } = definition.metadata
     if (finalizers?.includes(cleanupFinalizer)) {
       // Instances stay reachable while they go: whoever holds a finalizer on one must be able to take it off.
-      register(definition)
+      if (hasCondition(definition, 'Established')) register(definition)
       const left = await deleteInstances(definition)
       if (left > 0) {
         await writeStatus(name, (current) =>

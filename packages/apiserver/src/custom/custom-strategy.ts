@@ -1,7 +1,7 @@
-import { deepEqual, type FieldError, isRecord, type KubeObject } from '@outrigger/kube'
+import { deepEqual, type FieldError, isRecord, type KubeObject, pruneUnknown } from '@outrigger/kube'
 import { subdomainProblems } from '../kinds/name-rules.ts'
 import type { Strategy } from '../registry/resource.ts'
-import { applySchemaDefaults, pruneFields } from './fill-in.ts'
+import { applySchemaDefaults } from './fill-in.ts'
 import type { StructuralSchema } from './structural-schema.ts'
 import { validateRules } from './validate-rules.ts'
 import { validateValue } from './validate-value.ts'
@@ -22,7 +22,7 @@ export function createCustomStrategy(schema: StructuralSchema, hasStatus: boolea
   const fields = Object.keys(schema.properties ?? {}).filter((name) => !bookkeeping.has(name))
   return {
     applyDefaults(object) {
-      pruneFields(object, schema)
+      pruneUnknown(object, schema)
       applySchemaDefaults(object, schema)
     },
     prepareForCreate(object) {

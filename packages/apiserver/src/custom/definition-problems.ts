@@ -27,7 +27,7 @@ export function definitionProblems(definition: CustomResourceDefinition): readon
   const expected = `${spec.names?.plural}.${spec.group}`
   if (metadata.name !== expected)
     errors.push(invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'))
-  errors.push(...groupProblems(spec.group))
+  errors.push(...groupProblems(spec.group), ...approvalProblems(definition))
   if (spec.scope !== 'Cluster' && spec.scope !== 'Namespaced')
     errors.push(
       spec.scope ? unsupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']) : required('spec.scope'),
@@ -50,6 +50,26 @@ function groupProblems(group: string | undefined): readonly FieldError[] {
   if (!group) return [required('spec.group')]
   if (!subdomain.test(group) || group.length > 253) return [invalid('spec.group', group, subdomainText)]
   return group.includes('.') ? [] : [invalid('spec.group', group, 'should be a domain with at least one dot')]
+}
+
+const approval = 'api-approved.kubernetes.io'
+
+/** Groups of Kubernetes itself are not for everybody. */
+function approvalProblems({ spec, metadata }: CustomResourceDefinition): readonly FieldError[] {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec.group ?? '')) return []
+  const field = `metadata.annotations[${approval}]`
+  const see = 'see https://github.com/kubernetes/enhancements/pull/1111'
+  const value = metadata.annotations?.[approval]
+  if (value === undefined || value === '')
+    return [required(field, `protected groups must have approval annotation "${approval}", ${see}`)]
+  if (value.startsWith('unapproved') || URL.canParse(value)) return []
+  return [
+    invalid(
+      field,
+      value,
+      `protected groups must have approval annotation "${approval}" with either a URL or a reason starting with "unapproved", ${see}`,
+    ),
+  ]
 }
 
 function versionProblems({ spec }: CustomResourceDefinition): readonly FieldError[] {

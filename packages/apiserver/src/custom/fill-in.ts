@@ -3,23 +3,6 @@ import type { StructuralSchema } from './structural-schema.ts'
 
 type Fields = Record<string, unknown>
 
-/** Drops, in place, every field that neither the schema names nor a mark keeps. */
-export function pruneFields(value: unknown, schema: StructuralSchema): void {
-  if (Array.isArray(value)) {
-    const { items } = schema
-    if (items !== undefined) for (const item of value) pruneFields(item, items)
-    return
-  }
-  if (!isRecord(value)) return
-  const fields = value as Fields
-  for (const name of Object.keys(fields)) {
-    const field = fieldOf(schema, name)
-    if (field !== undefined) pruneFields(fields[name], field)
-    else if (schema.values !== undefined) pruneFields(fields[name], schema.values)
-    else if (schema.preservesUnknown !== true && schema.type !== 'any') delete fields[name]
-  }
-}
-
 /** Fills in, in place, the defaults of fields that are missing, and drops nulls that are not allowed but have a default. */
 export function applySchemaDefaults(value: unknown, schema: StructuralSchema): void {
   if (!schema.hasDefaults) return

@@ -5,13 +5,14 @@ import {
   invalid,
   isRecord,
   type JSONSchemaProps,
+  pruneUnknown,
   required,
   type ValidationRule,
 } from '@outrigger/kube'
 import { estimateCost, maxSizeOf } from './cel/cel-cost.ts'
 import { compileCel } from './cel/cel-program.ts'
 import { compilePattern } from './cel/re2.ts'
-import { applySchemaDefaults, pruneFields } from './fill-in.ts'
+import { applySchemaDefaults } from './fill-in.ts'
 import { createStructuralSchema, type StructuralSchema } from './structural-schema.ts'
 import { validateValue } from './validate-value.ts'
 
@@ -300,9 +301,7 @@ function defaultProblems(value: unknown, schema: StructuralSchema, field: string
     hasDefaults: true,
   }
   applySchemaDefaults(filled, holder)
-  const before = JSON.stringify(filled.it)
-  pruneFields(filled, holder)
-  if (JSON.stringify(filled.it) !== before) return [invalid(field, value, 'must not have unknown fields')]
+  if (pruneUnknown(filled, holder).length > 0) return [invalid(field, value, 'must not have unknown fields')]
   return validateValue(filled.it, schema, field)
 }
 

@@ -9,7 +9,7 @@ import type {
 import { type CelProgram, compileCel } from '../../custom/cel/cel-program.ts'
 import type { Resource } from '../../registry/resource.ts'
 import type { Operation } from '../plugin.ts'
-import { compileLabelSelector, type LabelTest } from './label-selector.ts'
+import { createLabelTest, type LabelTest } from './label-selector.ts'
 
 /** One webhook of a configuration, ready to be asked. */
 export interface CompiledWebhook {
@@ -50,8 +50,8 @@ function compileWebhook(webhook: MutatingWebhook | ValidatingWebhook, id: string
     clientConfig: webhook.clientConfig,
     rules: webhook.rules ?? [],
     matchesEquivalent: webhook.matchPolicy !== 'Exact',
-    namespaceTest: compileLabelSelector(webhook.namespaceSelector),
-    objectTest: compileLabelSelector(webhook.objectSelector),
+    namespaceTest: createLabelTest(webhook.namespaceSelector),
+    objectTest: createLabelTest(webhook.objectSelector),
     conditions: (webhook.matchConditions ?? []).map(({ name, expression }) => ({
       name,
       program: tryCompile(expression),

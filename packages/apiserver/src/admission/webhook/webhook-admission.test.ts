@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
 import { SeededRandom, SystemClock, silentLogger } from '@outrigger/foundation'
-import type { KubeObject, MutatingWebhook } from '@outrigger/kube'
+import { type KubeObject, type MutatingWebhook, schemaOfKind } from '@outrigger/kube'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { MemoryObjects } from '../../auth/memory-objects.ts'
 import type { Resource } from '../../registry/resource.ts'
@@ -247,7 +247,7 @@ const pods = {
   plural: 'pods',
   kind: 'Pod',
   namespaced: true,
-  schema: { type: 'object' },
+  schema: schemaOfKind('', 'v1', 'Pod'),
   strategy: { applyDefaults() {} },
   storage: { group: '', resource: 'pods', version: 'v1' },
 } as unknown as Resource

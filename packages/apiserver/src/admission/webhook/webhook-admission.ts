@@ -3,6 +3,7 @@ import {
   applyJsonPatch,
   type KubeObject,
   type MutatingWebhookConfiguration,
+  pruneUnknown,
   type ValidatingWebhookConfiguration,
 } from '@outrigger/kube'
 import { compileCel } from '../../custom/cel/cel-program.ts'
@@ -153,6 +154,8 @@ async function mutateBy(
     const patched = applyJsonPatch(base, answer.patch) as KubeObject
     const back =
       match.resource === attributes.resource ? patched : await convert(patched, attributes.resource, signal)
+    // What a webhook adds must be a field of the kind, as everything else that is stored.
+    if (back.kind === attributes.resource.kind) pruneUnknown(back, attributes.resource.schema)
     attributes.object = back
     // Subresource objects (bindings, evictions) are no instances of the resource and have no defaults of it.
     if (back.kind === attributes.resource.kind) attributes.resource.strategy.applyDefaults(back)
