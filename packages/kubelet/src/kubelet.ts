@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Client } from '@outrigger/client'
 import { createEventRecorder, createInformer, type RunnableInformer } from '@outrigger/controller'
 import {
@@ -17,8 +18,8 @@ import { recordedGrace } from './pod/container-record.ts'
 import type { NodeContext } from './pod/node-context.ts'
 import { isAlive } from './pod/observed-pod.ts'
 import type { PodLife } from './pod/pod-life.ts'
-import type { PodVerdict } from './pod/pod-status.ts'
 import { PodWorker } from './pod/pod-worker.ts'
+import type { PodVerdict } from './pod/status-input.ts'
 import { dialNetwork } from './probe/connection.ts'
 import type { PodRuntime, SandboxState } from './runtime.ts'
 import { RuntimeWatch } from './runtime-watch.ts'
@@ -151,6 +152,8 @@ class NodeKubelet implements Kubelet {
 
   async run(signal: AbortSignal): Promise<void> {
     const stopping = this.#stopping
+    // Every watch and every running step listens to it.
+    setMaxListeners(0, stopping.signal)
     const onAbort = () => stopping.abort(signal.reason)
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

@@ -259,7 +259,7 @@ class MemoryRuntime implements SimRuntime {
     const container = this.#containers.get(id)?.container
     if (container === undefined) return
     signal.throwIfAborted()
-    await Promise.race([container.stop(graceSeconds), rejection(signal)])
+    await orAbort(container.stop(graceSeconds), signal)
   }
 
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
@@ -342,7 +342,7 @@ class MemoryRuntime implements SimRuntime {
         : () => {}
     try {
       const work = container.exec(command, { stdin: emptySource, stdout, stderr }, stop.signal)
-      const exitCode = await Promise.race([work, rejection(stop.signal)])
+      const exitCode = await orAbort(work, stop.signal)
       const keep = (bytes: Buffer) => bytes.subarray(0, 16 * 1024)
       return { exitCode, stdout: keep(stdout.bytes), stderr: keep(stderr.bytes) }
     } finally {
@@ -483,11 +483,19 @@ function stateOf(sandbox: SimSandbox): SandboxState {
   }
 }
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+/** The outcome of the work, unless the signal aborts first. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
   })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 function outputStream(isWanted: boolean): PassThrough | undefined {

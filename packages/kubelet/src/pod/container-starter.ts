@@ -13,8 +13,8 @@ import { ImagePuller } from './image-puller.ts'
 import { runHook } from './lifecycle-hook.ts'
 import { formatPod, type NodeContext } from './node-context.ts'
 import { type ContainerLife, fieldPathOf } from './pod-life.ts'
-import type { WaitingReason } from './pod-status.ts'
 import { formatGoSeconds, RestartBackoff } from './restart-backoff.ts'
+import type { WaitingReason } from './status-input.ts'
 
 export interface StartOrder {
   readonly pod: Pod

@@ -4,7 +4,7 @@ import type { ContainerState } from '../runtime.ts'
 import { restartCountOf } from './container-record.ts'
 import { latestRun } from './observed-pod.ts'
 import type { ContainerLife } from './pod-life.ts'
-import type { StatusInput } from './pod-status.ts'
+import type { StatusInput } from './status-input.ts'
 
 type ApiState = NonNullable<ContainerStatus['state']>
 

@@ -36,7 +36,7 @@ export async function containerEnvironment(
   const values = new Map<string, string>()
   for (const source of container.envFrom ?? []) await addAll(source, sources, values)
   for (const entry of container.env ?? []) {
-    const value = await valueOf(
+    const value = await variableValue(
       pod,
       container,
       entry,

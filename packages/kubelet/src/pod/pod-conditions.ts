@@ -1,6 +1,6 @@
 import { formatTime } from '@outrigger/foundation'
 import type { ContainerStatus, PodCondition, PodStatus } from '@outrigger/kube'
-import type { StatusInput } from './pod-status.ts'
+import type { StatusInput } from './status-input.ts'
 
 type Draft = Pick<PodCondition, 'status' | 'reason' | 'message'>
 

@@ -1,50 +1,10 @@
 import { formatTime } from '@outrigger/foundation'
 import type { ContainerStatus, Pod, PodStatus } from '@outrigger/kube'
-import type { ContainerState } from '../runtime.ts'
 import { containerStatus } from './container-status.ts'
-import type { ObservedPod } from './observed-pod.ts'
-import type { ContainerHealth } from './plan-pod.ts'
 import { podConditions } from './pod-conditions.ts'
-import { type ContainerLife, type PodLife, restartsAfter } from './pod-life.ts'
+import { type ContainerLife, restartsAfter } from './pod-life.ts'
 import { qosClassOf } from './qos-class.ts'
-
-/** Everything a pod's status follows from. */
-export interface StatusInput {
-  readonly pod: Pod
-  readonly life: PodLife
-  readonly observed: ObservedPod
-  /** The status written last, by whomever. */
-  readonly previous: PodStatus
-  /** Why containers are not running, where that is known. */
-  readonly waiting: ReadonlyMap<string, WaitingReason>
-  readonly health: (container: ContainerState) => ContainerHealth
-  /** Whether an ended container will be started again. */
-  readonly restarts: (life: ContainerLife, run: ContainerState) => boolean
-  readonly isInitialized: boolean
-  /** The pod was told to stop and everything in it has. */
-  readonly isEnded: boolean
-  /** Why the kubelet itself ended or refused the pod: phase becomes Failed. */
-  readonly verdict: PodVerdict | undefined
-  /** By container id. */
-  readonly terminationMessages: ReadonlyMap<string, string>
-  /** `containerd`, the first part of container ids. */
-  readonly runtimeName: string
-  readonly hostIps: readonly string[]
-  /** Milliseconds since 1970. */
-  readonly now: number
-  /** A condition that only this kubelet writes, for pods it does not start yet. */
-  readonly hold: WaitingReason | undefined
-}
-
-export interface WaitingReason {
-  readonly reason: string
-  readonly message: string
-}
-
-export interface PodVerdict {
-  readonly reason: string
-  readonly message: string
-}
+import type { PodVerdict, StatusInput } from './status-input.ts'
 
 /** The status that is true now. The same input always gives the same answer. */
 export function podStatus(input: StatusInput): PodStatus {

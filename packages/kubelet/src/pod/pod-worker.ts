@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { isNotFound } from '@outrigger/client'
 import { backoffDelay, messageOf, parseTime } from '@outrigger/foundation'
 import { type Pod, type PodStatus, resources } from '@outrigger/kube'
@@ -14,10 +15,12 @@ import type { PodPlace } from './field-ref.ts'
 import type { NodeContext } from './node-context.ts'
 import { isAlive, latestRun, type ObservedPod, observePod, runningContainers } from './observed-pod.ts'
 import { type PodAction, type PodPlan, planPod } from './plan-pod.ts'
+import { isOwnCondition } from './pod-conditions.ts'
 import { type PodLife, podLife, restartsAfter } from './pod-life.ts'
-import { type PodVerdict, podStatus, refusedStatus, type WaitingReason } from './pod-status.ts'
+import { podStatus, refusedStatus } from './pod-status.ts'
 import { hostsFile, sandboxSpec } from './sandbox-spec.ts'
 import { sidecarHold, sidecarHoldEvent } from './sidecar-hold.ts'
+import type { PodVerdict, WaitingReason } from './status-input.ts'
 import { StatusWriter } from './status-writer.ts'
 import { TerminationMessages } from './termination-messages.ts'
 
@@ -65,6 +68,8 @@ export class PodWorker {
   #verdict: PodVerdict | undefined
   #isEnding = false
   #isEnded = false
+  /** The status was final before any container ran, or before we came: nothing is added to it. */
+  #isSettled = false
   #isReleased = false
   #isGone = false
   #hold: WaitingReason | undefined
@@ -75,7 +80,7 @@ export class PodWorker {
   #sandboxDue = 0
   #failures = 0
   #nextLook: number | undefined
-  #step = new AbortController()
+  #step = freshStep()
   #isDirty = false
   #drive: Promise<void> | undefined
   #cancelTimer: () => void = () => {}
@@ -138,7 +143,7 @@ export class PodWorker {
     const wasDeleted = before.metadata.deletionTimestamp !== undefined
     const isShorter = pod.metadata.deletionGracePeriodSeconds !== before.metadata.deletionGracePeriodSeconds
     if (pod.metadata.deletionTimestamp !== undefined && (!wasDeleted || isShorter)) this.#interrupt()
-    this.wake()
+    if (concern(pod) !== concern(before)) this.wake()
   }
 
   /** The pod's object is gone: end and clean up. */
@@ -185,7 +190,7 @@ export class PodWorker {
 
   #interrupt(): void {
     this.#step.abort(new Error('the pod has changed'))
-    this.#step = new AbortController()
+    this.#step = freshStep()
   }
 
   async #run(): Promise<void> {
@@ -309,6 +314,7 @@ export class PodWorker {
     if (refusal === undefined) return true
     this.#context.record(this.#pod, 'Warning', refusal.reason, refusal.message)
     await this.#writer.write(this.#pod, refusedStatus(this.#pod, refusal, this.#context.clock.now()), signal)
+    this.#isSettled = true
     this.#isEnded = true
     this.#options.onEnded()
     return false
@@ -334,6 +340,7 @@ export class PodWorker {
   // -- saying
 
   async #say(signal: AbortSignal): Promise<void> {
+    if (this.#isSettled) return
     await this.#writer.write(this.#pod, this.#status(), signal)
   }
 
@@ -588,6 +595,7 @@ export class PodWorker {
     const found = this.#pod.status
     if (found?.phase === 'Failed' || found?.phase === 'Succeeded') {
       // Ended before we came, or by someone else (an eviction).
+      this.#isSettled ||= !this.#isEnding && this.#observed.sandboxes.length === 0
       if (found.phase === 'Failed' && found.reason) {
         this.#verdict ??= { reason: found.reason, message: found.message ?? '' }
       }
@@ -687,8 +695,34 @@ export class PodWorker {
   }
 }
 
+/** What of a pod's object is not our own writing: changes of anything else are no news. */
+function concern(pod: Pod): string {
+  const { labels, annotations, generation, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata
+  const theirs = (pod.status?.conditions ?? []).filter((condition) => !isOwnCondition(condition.type))
+  const spec = generation === undefined ? pod.spec : undefined
+  const phase = pod.status?.phase
+  return JSON.stringify([
+    labels,
+    annotations,
+    generation,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+    theirs,
+    spec,
+    phase,
+  ])
+}
+
+/** Hooks, stops and probes of all containers may listen to one step. */
+function freshStep(): AbortController {
+  const step = new AbortController()
+  setMaxListeners(0, step.signal)
+  return step
+}
+
 /** Failures to start that are tried again only after a pause, unless something they hang on changes. */
 const retriesLater = new Set([
+  'ErrImagePull',
   'CreateContainerConfigError',
   'CreateContainerError',
   'ErrImageNeverPull',

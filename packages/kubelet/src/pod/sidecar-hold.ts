@@ -1,5 +1,5 @@
 import type { Pod } from '@outrigger/kube'
-import type { WaitingReason } from './pod-status.ts'
+import type { WaitingReason } from './status-input.ts'
 
 /** Set by the control plane once it is decided which sidecars a pod on a virtual node gets. */
 export const virtualNodeLabel = 'serverless.alibabacloud.com/virtual-node'
