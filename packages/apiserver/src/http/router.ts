@@ -455,7 +455,7 @@ function questionOf(
     resource: plural,
     subresource,
     namespace,
-    name,
+    name: name === '' ? selectedName(query) : name,
     path,
     isResourceRequest: true,
   }
@@ -513,4 +513,14 @@ function documentReply(request: AnyRequest, { body, etag }: Document, contentTyp
   const headers = { 'content-type': contentType, etag, vary: 'Accept', 'cache-control': 'public' }
   if (request.headers['if-none-match'] === etag) return { code: 304, headers, body: '' }
   return { code: 200, headers, body }
+}
+
+/**
+ * The one name that a list or watch is narrowed to by `metadata.name=x`: who may read one object may
+ * also watch it. Source: apiserver `RequestInfoFactory`.
+ */
+function selectedName(query: URLSearchParams): string {
+  const selector = query.get('fieldSelector')
+  const match = selector === null ? null : /^metadata\.name==?([^,=!]+)$/.exec(selector)
+  return match?.[1] ?? ''
 }
