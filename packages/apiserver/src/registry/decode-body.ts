@@ -1,4 +1,5 @@
 import { apiVersionOf, isRecord, type KubeObject, parseJson, parseYaml } from '@outrigger/kube'
+import { decodeProtobufObject } from '../protobuf/decode-object.ts'
 import type { ApiRequest } from './api-request.ts'
 import { type Document, decodeDocument, refuseDocument } from './decode-document.ts'
 import { essenceOf, unsupportedBody } from './media-types.ts'
@@ -60,10 +61,12 @@ function parseText(
   findDuplicates = false,
 ): Document {
   const essence = essenceOf(contentType)
-  if (essence !== '' && essence !== 'application/json' && essence !== 'application/yaml')
+  const isProtobuf = essence === 'application/vnd.kubernetes.protobuf'
+  if (!isProtobuf && essence !== '' && essence !== 'application/json' && essence !== 'application/yaml')
     throw unsupportedBody()
-  const text = body.toString()
   try {
+    if (isProtobuf) return { value: decodeProtobufObject(body), duplicates: [] }
+    const text = body.toString()
     return essence === 'application/yaml'
       ? { value: parseYaml(text), duplicates: [] }
       : parseJson(text, { findDuplicates })

@@ -36,7 +36,7 @@ export interface MvccStoreOptions {
   readonly revision?: number
 }
 
-const defaultHistory: HistoryLimits = { most: 50_000, least: 500, age: 75_000 }
+const defaultHistory: HistoryLimits = { most: 20_000, least: 500, age: 75_000 }
 
 class StoredEntry implements Entry {
   readonly key: ObjectKey
