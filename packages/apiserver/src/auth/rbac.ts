@@ -207,7 +207,7 @@ function grantOf(
  * The rules of a cluster role. With an aggregation rule they are those of all cluster roles its
  * selectors choose, aggregated ones included.
  */
-function effectiveRules(
+export function effectiveRules(
   role: ClusterRole,
   objects: Objects,
   visited: ReadonlySet<string> = new Set(),

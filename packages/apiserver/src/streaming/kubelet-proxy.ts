@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Clock } from '@outrigger/foundation'
 import type { EndpointSlice, Node, Pod, Service } from '@outrigger/kube'
@@ -160,16 +161,34 @@ function proxyTarget(options: KubeletProxyOptions, request: ConnectRequest, path
     }
     case 'services': {
       const { host, port: found } = serviceEndpoint(options.objects, request.object as Service, port)
-      return { isTls: scheme === 'https', host, port: found, path }
+      return { isTls: scheme === 'https', host: proxyable(host), port: found, path }
     }
     default: {
       const pod = request.object as Pod
       const host = pod.status?.podIP
       if (!host) throw badRequest(`address not allowed: pod ${namespace}/${name} has no address yet`)
-      return { isTls: scheme === 'https', host, port: podPort(pod, port), path }
+      return { isTls: scheme === 'https', host: proxyable(host), port: podPort(pod, port), path }
     }
   }
 }
+
+/**
+ * Refuses addresses that mean this machine or its link: whoever may write a pod's status must not reach the
+ * server's own neighbours through it.
+ */
+function proxyable(host: string): string {
+  if (isIP(host) !== 0 && unreachable.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6'))
+    throw badRequest('address not allowed')
+  return host
+}
+
+const unreachable = new BlockList()
+unreachable.addSubnet('127.0.0.0', 8, 'ipv4')
+unreachable.addSubnet('169.254.0.0', 16, 'ipv4')
+unreachable.addSubnet('0.0.0.0', 8, 'ipv4')
+unreachable.addAddress('::1', 'ipv6')
+unreachable.addAddress('::', 'ipv6')
+unreachable.addSubnet('fe80::', 10, 'ipv6')
 
 /** A number, a port's name, or the first port there is. */
 function podPort(pod: Pod, port: string): number {

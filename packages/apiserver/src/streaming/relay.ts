@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable, Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import type { ConnectExchange } from '../registry/connect.ts'
 
 type Response = Extract<ConnectExchange, { type: 'response' }>['response']
@@ -56,13 +55,8 @@ export async function relayResponse(
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   from.pipe(target)
-  try {
-    await finished(target as Writable)
-  } catch {
-    stop()
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
+  await closed(target)
+  signal.removeEventListener('abort', stop)
 }
 
 /**
@@ -102,7 +96,7 @@ export async function relayUpgrade(
   }
 }
 
-function closed(stream: Readable | Duplex): Promise<void> {
+function closed(stream: Readable | Writable | Duplex): Promise<void> {
   return new Promise((resolve) => {
     if (stream.closed) resolve()
     else stream.once('close', () => resolve())
