@@ -52,7 +52,7 @@ class Story {
   }
 
   async tell(): Promise<StoryEnd> {
-    let cluster = await this.#up([])
+    let cluster = await this.#up(['--example-images'])
     try {
       await this.#theSidecarWaitsForItsGrant()
       await this.#theSidecarWorks()
@@ -316,7 +316,7 @@ class Story {
       await manager.stop()
     }
     await restarted.stop()
-    return this.#up([])
+    return this.#up(['--ephemeral'])
   }
 
   #tools() {
