@@ -181,7 +181,7 @@ const volumeCells = cellsOf<PersistentVolume>(
 )
 
 function quotaText(quota: ResourceQuota, wantsLimits: boolean): string {
-  return Object.keys(quota.status?.hard ?? quota.spec?.hard ?? {})
+  return Object.keys(quota.status?.hard ?? {})
     .filter((name) => name.startsWith('limits.') === wantsLimits)
     .sort()
     .map((name) => `${name}: ${quota.status?.used?.[name] ?? '0'}/${quota.status?.hard?.[name] ?? '0'}`)

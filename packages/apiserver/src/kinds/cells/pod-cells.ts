@@ -150,30 +150,3 @@ export const podCells = cellsOf<Pod>(
   (pod) => orNone(pod.status?.nominatedNodeName),
   readinessGatesCell,
 )
-
-/** What a Table row says about a pod beside its cells. */
-export interface RowCondition {
-  readonly type: 'Completed'
-  readonly status: 'True'
-  readonly reason: string
-  readonly message: string
-}
-
-const succeeded: readonly RowCondition[] = [
-  { type: 'Completed', status: 'True', reason: 'Succeeded', message: 'The pod has completed successfully.' },
-]
-const failed: readonly RowCondition[] = [
-  { type: 'Completed', status: 'True', reason: 'Failed', message: 'The pod failed.' },
-]
-
-/** The conditions of a pod's Table row; none while it lives. */
-export function podRowConditions(pod: Pod): readonly RowCondition[] | undefined {
-  switch (pod.status?.phase) {
-    case 'Succeeded':
-      return succeeded
-    case 'Failed':
-      return failed
-    default:
-      return undefined
-  }
-}

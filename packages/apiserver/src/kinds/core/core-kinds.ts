@@ -2,6 +2,7 @@ import {
   type Endpoints,
   invalid,
   type LimitRange,
+  type LimitRangeItem,
   type PodTemplate,
   type ReplicationController,
   type ResourceQuota,
@@ -114,6 +115,17 @@ const endpointsKind: KindBuilder = (schema) => ({
   deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
 })
 
+type Amounts = LimitRangeItem['max']
+
+/** Takes over what `field` lacks; writes nothing when it lacks nothing. */
+function complete(item: LimitRangeItem, field: 'default' | 'defaultRequest', source: Amounts): void {
+  for (const name in source) {
+    if (item[field]?.[name] !== undefined) continue
+    item[field] = { ...source, ...item[field] }
+    return
+  }
+}
+
 const limitTypes = ['Container', 'PersistentVolumeClaim', 'Pod']
 
 const limitRangeKind: KindBuilder = (schema) => ({
@@ -124,10 +136,9 @@ const limitRangeKind: KindBuilder = (schema) => ({
       for (const item of spec?.limits ?? []) {
         if (item.type !== 'Container') continue
         // A limit that is not given is the maximum; a request that is not given the limit, or the minimum.
-        item.default = { ...item.max, ...item.default }
-        item.defaultRequest = { ...item.min, ...item.default, ...item.defaultRequest }
-        if (Object.keys(item.default).length === 0) delete item.default
-        if (Object.keys(item.defaultRequest).length === 0) delete item.defaultRequest
+        complete(item, 'default', item.max)
+        complete(item, 'defaultRequest', item.default)
+        complete(item, 'defaultRequest', item.min)
       }
     },
     validate: limitRangeErrors,

@@ -34,6 +34,7 @@ export const serviceKind: KindBuilder = (schema, environment: KindsEnvironment) 
       allocate(service, addresses)
     },
     prepareForUpdate(service, old) {
+      alignClusterIps(service, old)
       keepAllocated(service, old)
       allocate(service, addresses)
     },
@@ -79,6 +80,20 @@ function applyServiceDefaults({ spec }: Service): void {
   // `clusterIP` is the first of `clusterIPs`, whichever of the two a client sends.
   if (spec.clusterIP !== undefined && spec.clusterIPs === undefined) spec.clusterIPs = [spec.clusterIP]
   else if (spec.clusterIP === undefined && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0]
+}
+
+/** A client that changes one of `clusterIP` and `clusterIPs` means the other too. */
+function alignClusterIps({ spec }: Service, { spec: before }: Service): void {
+  if (spec === undefined || before === undefined) return
+  const first = spec.clusterIPs?.[0]
+  if (spec.clusterIP === first) return
+  if (first === before.clusterIPs?.[0]) {
+    if (spec.clusterIP === undefined) delete spec.clusterIPs
+    else spec.clusterIPs = [spec.clusterIP, ...(spec.clusterIPs ?? []).slice(1)]
+  } else if (spec.clusterIP === before.clusterIP) {
+    if (first === undefined) delete spec.clusterIP
+    else spec.clusterIP = first
+  }
 }
 
 /** An update that says nothing about what was drawn for the service keeps it. */
