@@ -16,10 +16,10 @@ const stored = {
 /** The rules of one role that one binding gives to a subject. */
 interface Grant {
   readonly rules: readonly PolicyRule[]
-  /** Set when the binding's role does not exist. */
-  readonly missing: string | undefined
-  /** Who gets it from where, for the reason of an answer. */
-  readonly description: string
+  /** Says which role is missing when the binding's role does not exist. */
+  missing(): string | undefined
+  /** Who gets it from where, for the reason of an answer. Put together only when somebody asks. */
+  describe(): string
 }
 
 interface GrantsOfSubject {
@@ -74,9 +74,10 @@ export function createRbac(objects: Objects): Rbac {
     authorize(question) {
       const missing: string[] = []
       for (const grant of grantsFor(question.user, question.isResourceRequest ? question.namespace : '')) {
-        if (grant.missing !== undefined) missing.push(grant.missing)
         for (const rule of grant.rules)
-          if (ruleAllows(rule, question)) return { decision: 'allow', reason: grant.description }
+          if (ruleAllows(rule, question)) return { decision: 'allow', reason: grant.describe() }
+        const absent = grant.missing()
+        if (absent !== undefined) missing.push(absent)
       }
       return { decision: 'no-opinion', reason: missing.length === 0 ? '' : `RBAC: ${aggregate(missing)}` }
     },
@@ -123,15 +124,7 @@ function buildIndex(objects: Objects): Map<string, GrantsOfSubject> {
     const rules =
       binding.roleRef.kind === 'ClusterRole' ? rulesOfClusterRole(binding.roleRef.name) : undefined
     for (const subject of binding.subjects ?? []) {
-      grantsOf(index, subject, '')?.everywhere.push(
-        grantOf(
-          binding.roleRef,
-          rules,
-          `ClusterRoleBinding ${JSON.stringify(binding.metadata.name)}`,
-          subject,
-          '',
-        ),
-      )
+      grantsOf(index, subject, '')?.everywhere.push(grantOf(binding.roleRef, rules, binding, subject))
     }
   }
   for (const binding of objects.list<RoleBinding>(stored.roleBindings)) {
@@ -141,13 +134,7 @@ function buildIndex(objects: Objects): Map<string, GrantsOfSubject> {
     for (const subject of binding.subjects ?? []) {
       const grants = grantsOf(index, subject, namespace)
       if (grants === undefined) continue
-      const grant = grantOf(
-        binding.roleRef,
-        rules,
-        `RoleBinding ${JSON.stringify(`${binding.metadata.name}/${namespace}`)}`,
-        subject,
-        namespace,
-      )
+      const grant = grantOf(binding.roleRef, rules, binding, subject)
       const list = grants.byNamespace.get(namespace)
       if (list === undefined) grants.byNamespace.set(namespace, [grant])
       else list.push(grant)
@@ -187,19 +174,22 @@ function subjectKey(subject: Subject, namespace: string): string | undefined {
 function grantOf(
   role: { readonly kind: string; readonly name: string },
   rules: readonly PolicyRule[] | undefined,
-  binding: string,
+  binding: RoleBinding | ClusterRoleBinding,
   subject: Subject,
-  namespace: string,
 ): Grant {
-  const who =
-    subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace || namespace}` : subject.name
   return {
     rules: rules ?? [],
-    missing:
+    missing: () =>
       rules === undefined
         ? `${role.kind.toLowerCase()}.${rbacGroup} ${JSON.stringify(role.name)} not found`
         : undefined,
-    description: `RBAC: allowed by ${binding} of ${role.kind} ${JSON.stringify(role.name)} to ${subject.kind} ${JSON.stringify(who)}`,
+    describe() {
+      const { name, namespace = '' } = binding.metadata
+      const from = JSON.stringify(namespace === '' ? name : `${name}/${namespace}`)
+      const who =
+        subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace || namespace}` : subject.name
+      return `RBAC: allowed by ${namespace === '' ? 'ClusterRoleBinding' : 'RoleBinding'} ${from} of ${role.kind} ${JSON.stringify(role.name)} to ${subject.kind} ${JSON.stringify(who)}`
+    },
   }
 }
 
