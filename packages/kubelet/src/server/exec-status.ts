@@ -12,5 +12,7 @@ export function exitStatus(exitCode: number): object {
 
 /** The Status of a command that could not be run. */
 export function failureStatus(message: string): object {
-  return { metadata: {}, status: 'Failure', reason: 'InternalError', message, code: 500 }
+  // Twice, as it passes two layers of a kubelet that both say so; tools print it as it is.
+  const text = `Internal error occurred: Internal error occurred: error executing command in container: ${message}`
+  return { metadata: {}, status: 'Failure', reason: 'InternalError', message: text, code: 500 }
 }

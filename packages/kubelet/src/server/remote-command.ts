@@ -26,7 +26,7 @@ export async function joinSession(
   try {
     session = await open(gone.signal)
   } catch (error) {
-    await remote.finish(failureStatus(`error executing command in container: ${messageOf(error)}`))
+    await remote.finish(failureStatus(messageOf(error)))
     return
   }
   gone.signal.addEventListener('abort', () => session.close(), { once: true })
