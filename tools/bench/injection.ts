@@ -1,0 +1,3 @@
+export async function benchInjection(): Promise<unknown> {
+  return undefined
+}
