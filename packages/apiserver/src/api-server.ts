@@ -1,6 +1,6 @@
 import { createSigningKey, type SigningKey } from '@outrigger/certificates'
 import { aborted, type Clock, deferred, type Logger, type Random } from '@outrigger/foundation'
-import { discoveryTable } from '@outrigger/kube'
+import { type CustomResourceDefinition, discoveryTable } from '@outrigger/kube'
 import { type AdmissionChain, createAdmissionChain } from './admission/admission-chain.ts'
 import { builtInAdmission } from './admission/builtin/built-in-admission.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
@@ -262,6 +262,15 @@ function inDiscoveryOrder(resources: readonly Resource[]): readonly Resource[] {
   return [...resources].sort((one, other) => order.indexOf(one.group) - order.indexOf(other.group))
 }
 
+function writtenSchema(objects: Objects, { group, plural, version: name }: Resource) {
+  const definition = objects.get<CustomResourceDefinition>(
+    { group: 'apiextensions.k8s.io', resource: 'customresourcedefinitions' },
+    { namespace: '', name: `${plural}.${group}` },
+  )
+  const served = definition?.spec.versions.find((one) => one.name === name)
+  return served?.schema?.openAPIV3Schema as Readonly<Record<string, unknown>> | undefined
+}
+
 /** Lists by these fields are what every kubelet asks for; they must not walk all pods. */
 const indexedFields: Readonly<Record<string, readonly string[]>> = { pods: ['spec.nodeName'] }
 
@@ -303,7 +312,7 @@ async function listenUntil(
   signal: AbortSignal,
   onReady: (address: ServerAddress) => void,
 ): Promise<void> {
-  const { options, registry, store, handler, access, connect } = parts
+  const { options, objects, registry, store, handler, access, connect } = parts
   const { clock, logger } = options
   const host = options.advertisedHost ?? options.listen.host
   let url = ''
@@ -319,7 +328,7 @@ async function listenUntil(
     logger,
     version,
     discovery: new DiscoveryDocuments(registry),
-    openApi: new OpenApiDocuments(registry),
+    openApi: new OpenApiDocuments(registry, (resource) => writtenSchema(objects, resource)),
     metrics: new ServerMetrics(),
     checks: [
       { name: 'ping', isHealthy: () => true },

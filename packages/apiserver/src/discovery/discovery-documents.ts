@@ -67,7 +67,7 @@ export class DiscoveryDocuments {
       items: this.#registry.groups
         .filter(({ group }) => (group === '') === isLegacy)
         .map(({ group, versions }) => ({
-          metadata: { ...(group === '' ? {} : { name: group }), creationTimestamp: null },
+          metadata: group === '' ? {} : { name: group },
           versions: versions.map((version) => ({
             version,
             resources: this.#registry.resourcesOf(group, version).map(aggregatedResource),

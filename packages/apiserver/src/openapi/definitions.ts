@@ -10,6 +10,9 @@ import type { Resource } from '../registry/resource.ts'
 /** Schemas by name, as an OpenAPI document lists them. */
 export type Definitions = Record<string, unknown>
 
+/** The schema of a custom resource as its author wrote it, with descriptions; undefined if there is none. */
+export type WrittenSchema = (resource: Resource) => Readonly<Record<string, unknown>> | undefined
+
 const metaPrefix = 'io.k8s.apimachinery.pkg.apis.meta.v1.'
 const alwaysThere = ['ObjectMeta', 'ListMeta', 'DeleteOptions', 'Status', 'Patch', 'WatchEvent'].map(
   (name) => metaPrefix + name,
@@ -23,11 +26,15 @@ export function definitionNameOf(resource: GroupVersionKind): string {
 }
 
 /** The schemas of these resources and of everything they refer to. References get `prefix`. */
-export function definitionsFor(resources: readonly Resource[], prefix: string): Definitions {
+export function definitionsFor(
+  resources: readonly Resource[],
+  prefix: string,
+  writtenSchema: WrittenSchema,
+): Definitions {
   const found: Definitions = {}
   for (const name of alwaysThere) addBuiltin(found, name, prefix)
   for (const resource of resources) {
-    if (resource.isCustom) addCustom(found, resource, prefix)
+    if (resource.isCustom) addCustom(found, resource, prefix, writtenSchema)
     else {
       for (const kind of kindsOf(resource)) addBuiltin(found, definitionNameOf(kind), prefix)
     }
@@ -75,10 +82,15 @@ function withReferences(value: RawDefinition, refer: (name: string) => string): 
   return walk(value)
 }
 
-function addCustom(found: Definitions, resource: Resource, prefix: string): void {
+function addCustom(
+  found: Definitions,
+  resource: Resource,
+  prefix: string,
+  writtenSchema: WrittenSchema,
+): void {
   const { group, version, kind, listKind } = resource
   const name = definitionNameOf(resource)
-  const own = schemaDocument(resource.schema, 0)
+  const own = writtenSchema(resource) ?? schemaDocument(resource.schema, 0)
   const properties = (own['properties'] ?? {}) as Record<string, unknown>
   found[name] = {
     ...own,
@@ -109,9 +121,7 @@ const deepest = 64
 function schemaDocument(schema: Schema, depth: number): Record<string, unknown> {
   if (depth > deepest) return {}
   const below = (child: Schema) => schemaDocument(child, depth + 1)
-  const described = schema as Schema & { readonly description?: string }
   return {
-    ...(described.description === undefined ? {} : { description: described.description }),
     ...typeOf(schema),
     ...(schema.format === undefined || schema.type === 'int-or-string' ? {} : { format: schema.format }),
     ...(schema.nullable === true ? { nullable: true } : {}),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { apiVersionOf } from '@outrigger/kube'
 import type { Reply } from '../registry/api-request.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
-import { type Definitions, definitionsFor } from './definitions.ts'
+import { type Definitions, definitionsFor, type WrittenSchema } from './definitions.ts'
 import { pathsFor } from './paths.ts'
 
 interface Made {
@@ -20,11 +20,13 @@ const json = { 'content-type': 'application/json' }
  */
 export class OpenApiDocuments {
   readonly #registry: ResourceRegistry
+  readonly #writtenSchema: WrittenSchema
   readonly #made = new Map<string, Made>()
   #generation = -1
 
-  constructor(registry: ResourceRegistry) {
+  constructor(registry: ResourceRegistry, writtenSchema: WrittenSchema) {
     this.#registry = registry
+    this.#writtenSchema = writtenSchema
   }
 
   /** Undefined when there is no such document. */
@@ -53,7 +55,7 @@ export class OpenApiDocuments {
       swagger: '2.0',
       info,
       paths: pathsFor([...this.#registry.all], '#/definitions/', 2),
-      definitions: definitionsFor([...this.#registry.all], '#/definitions/'),
+      definitions: definitionsFor([...this.#registry.all], '#/definitions/', this.#writtenSchema),
     }))
     return { code: 200, headers: { ...json, etag: `"${hash}"` }, body }
   }
@@ -82,7 +84,7 @@ export class OpenApiDocuments {
     if (resources.length === 0) return undefined
     return this.#cached(apiVersionOf({ group, version }), () => {
       const prefix = '#/components/schemas/'
-      const schemas: Definitions = definitionsFor(resources, prefix)
+      const schemas: Definitions = definitionsFor(resources, prefix, this.#writtenSchema)
       return { openapi: '3.0.0', info, paths: pathsFor(resources, prefix, 3), components: { schemas } }
     })
   }
