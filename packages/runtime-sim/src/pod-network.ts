@@ -20,17 +20,19 @@ interface Listener {
 export class PodNetwork {
   readonly #byAddress = new Map<string, Map<number, Listener>>()
   readonly #listensOnLoopback: boolean
+  readonly #firstAddress: number
   #next = 0
 
-  constructor(listensOnLoopback: boolean) {
-    this.#listensOnLoopback = listensOnLoopback
+  /** `block` (0 to 63) is the node's own range of addresses: 127.64.0.0/16 and its successors. */
+  constructor(options: { readonly listensOnLoopback: boolean; readonly block: number }) {
+    this.#listensOnLoopback = options.listensOnLoopback
+    this.#firstAddress = 127 * 2 ** 24 + (64 + options.block) * 2 ** 16 + 2
   }
 
-  /** A loopback address that no pod has, from 127.64.0.2 on. */
+  /** A loopback address of the block that no pod has. */
   allocate(): string {
     for (;;) {
-      const number = this.#next++ % (2 ** 22 - 4)
-      const value = 127 * 2 ** 24 + 64 * 2 ** 16 + 2 + number
+      const value = this.#firstAddress + (this.#next++ % (2 ** 16 - 4))
       const address = [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.')
       if (!this.#byAddress.has(address)) {
         this.#byAddress.set(address, new Map())

@@ -40,6 +40,8 @@ export interface SimRuntimeOptions {
   readonly images?: readonly string[]
   /** Opens the HTTP ports of pods on their loopback addresses, so that `curl` reaches them. Defaults to false. */
   readonly listensOnLoopback?: boolean
+  /** Which of 64 ranges of loopback addresses pods get; nodes of one machine need different ones. Defaults to 0. */
+  readonly addressBlock?: number
 }
 
 interface SimSandbox {
@@ -84,7 +86,10 @@ class MemoryRuntime implements SimRuntime {
 
   constructor(options: SimRuntimeOptions) {
     this.#options = options
-    this.#network = new PodNetwork(options.listensOnLoopback ?? false)
+    this.#network = new PodNetwork({
+      listensOnLoopback: options.listensOnLoopback ?? false,
+      block: options.addressBlock ?? 0,
+    })
     for (const image of options.images ?? []) {
       const name = normalizeImage(image)
       this.#images.set(name, imageOf(name))

@@ -165,13 +165,20 @@ function fullReference(reference: string): string {
 
 async function openSimulated(context: RuntimeContext, description: string): Promise<PodRuntimes> {
   const { createSimRuntime } = await import('@outrigger/runtime-sim')
-  const { clock, random } = context
+  const { clock, random, environment } = context
   const open = new Map<string, PodRuntime>()
   return {
     kind: 'sim',
     description,
     forNode(nodeName) {
-      const known = open.get(nodeName) ?? createSimRuntime({ clock, random })
+      const known =
+        open.get(nodeName) ??
+        createSimRuntime({
+          clock,
+          random,
+          listensOnLoopback: environment.platform === 'linux',
+          addressBlock: open.size,
+        })
       open.set(nodeName, known)
       return known
     },
