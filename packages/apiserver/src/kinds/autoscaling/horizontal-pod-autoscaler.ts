@@ -206,6 +206,8 @@ function fromOld(object: OldAutoscaler): object {
   ]
   const rules = apiBehavior(parse(behavior))
   const { currentCPUUtilizationPercentage: current, ...counters } = status ?? {}
+  // Not written when zero in v2.
+  if (counters.currentReplicas === 0) delete counters.currentReplicas
   return {
     apiVersion: 'autoscaling/v2',
     kind: object.kind,

@@ -9,6 +9,7 @@ import {
 } from '../field-checks.ts'
 import { type KindBuilder, type KindBuilders, selectableOf } from '../kind-definition.ts'
 import { labelProblems, subdomainProblems } from '../name-rules.ts'
+import { internalTemplate } from '../pods/internal-form.ts'
 import { applyTemplateDefaults } from '../pods/pod-defaults.ts'
 import { checkTemplate, templateWarnings } from '../pods/template-rules.ts'
 import { createStatusStrategy, createStrategy } from '../strategy.ts'
@@ -159,7 +160,14 @@ function jobUpdateErrors(job: Job, old: Job): Errors {
     scalesTogether || spec?.completions === before?.completions,
   )
   checkImmutable(errors, 'spec.selector', spec?.selector, deepEqual(spec?.selector, before?.selector))
-  checkImmutable(errors, 'spec.template', spec?.template, templateMayBe(job, old))
+  if (!templateMayBe(job, old))
+    errors.push(
+      invalid(
+        'spec.template',
+        spec === undefined ? null : internalTemplate(spec.template),
+        'field is immutable',
+      ),
+    )
   for (const field of [
     'completionMode',
     'podFailurePolicy',

@@ -130,6 +130,25 @@ function checkJson(errors: Errors, key: string, text: string): void {
   try {
     JSON.parse(text)
   } catch {
-    errors.push(invalid(`data[${key}]`, redacted, 'invalid character, the value is not JSON'))
+    errors.push(invalid(`data[${key}]`, redacted, jsonProblem(text)))
   }
+}
+
+const literals = ['null', 'true', 'false']
+
+/** What Go's decoder says of the first thing it stumbles over. Never shows more than one character. */
+function jsonProblem(text: string): string {
+  const start = text.trimStart()
+  if (start === '') return 'unexpected end of JSON input'
+  const literal = literals.find((word) => word[0] === start[0])
+  if (literal !== undefined)
+    for (let index = 1; index < literal.length; index++) {
+      const character = start[index]
+      if (character === undefined) return 'unexpected end of JSON input'
+      if (character !== literal[index])
+        return `invalid character '${character}' in literal ${literal} (expecting '${literal[index]}')`
+    }
+  if (literal === undefined && !/^[{["0-9-]/.test(start))
+    return `invalid character '${start[0]}' looking for beginning of value`
+  return 'the value is not valid JSON'
 }

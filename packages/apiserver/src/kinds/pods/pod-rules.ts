@@ -1,7 +1,10 @@
 import { deepEqual, forbidden, invalid, type Pod, required } from '@outrigger/kube'
 import { checkName, type Errors } from '../field-checks.ts'
 import { qualifiedNameProblems, subdomainProblems } from '../name-rules.ts'
+import { internalEphemeralContainer } from './internal-form.ts'
+import { lineDiff } from './line-diff.ts'
 import { checkPodSpec } from './pod-spec-rules.ts'
+import { qualityOfService } from './quality-of-service.ts'
 
 /** What is wrong with a new pod. */
 export function podCreateErrors(pod: Pod): Errors {
@@ -91,13 +94,15 @@ export function ephemeralContainersErrors(pod: Pod, old: Pod): Errors {
           `existing ephemeral containers "${container.name}" may not be removed\n`,
         ),
       )
-    else if (!deepEqual(now, container))
+    else if (!deepEqual(now, container)) {
+      const difference = lineDiff(internalEphemeralContainer(container), internalEphemeralContainer(now))
       errors.push(
         forbidden(
           'spec.ephemeralContainers',
-          `existing ephemeral containers "${container.name}" may not be changed\n`,
+          `existing ephemeral containers "${container.name}" may not be changed\n${difference}`,
         ),
       )
+    }
   }
   return errors
 }
@@ -111,8 +116,10 @@ export function resizeErrors(pod: Pod, old: Pod): Errors {
     return errors
   }
   if (old.spec?.os?.name === 'windows') errors.push(forbidden('', 'windows pods cannot be resized'))
-  if (pod.status?.qosClass !== undefined && pod.status.qosClass !== old.status?.qosClass)
-    errors.push(invalid('spec', pod.status.qosClass, 'Pod QOS Class may not change as a result of resizing'))
+  const before = old.status?.qosClass ?? qualityOfService(old)
+  const after = qualityOfService(pod)
+  if (after !== before)
+    errors.push(invalid('spec', after, 'Pod QOS Class may not change as a result of resizing'))
   return errors
 }
 

@@ -8,6 +8,8 @@ import {
   type Toleration,
 } from '@outrigger/kube'
 import type { Errors } from '../field-checks.ts'
+import { internalPodSpec } from './internal-form.ts'
+import { lineDiff } from './line-diff.ts'
 import { checkPodSpec } from './pod-spec-rules.ts'
 
 /** With this gate a pod that has just reached a virtual node may still receive its sidecars. */
@@ -188,14 +190,8 @@ const changeable = [
   '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
 ].join(',')
 
-/** The refusal, with the fields that differ; upstream prints a diff of its internal structs there. */
+/** The refusal, with the difference upstream shows. */
 function unchangeable(now: PodSpec, then: PodSpec): string {
-  const fields = new Set([...Object.keys(now), ...Object.keys(then)]) as Set<keyof PodSpec>
-  const lines: string[] = []
-  for (const field of [...fields].sort()) {
-    if (deepEqual(now[field], then[field])) continue
-    if (then[field] !== undefined) lines.push(`-  "${field}": ${JSON.stringify(then[field])}`)
-    if (now[field] !== undefined) lines.push(`+  "${field}": ${JSON.stringify(now[field])}`)
-  }
-  return `pod updates may not change fields other than ${changeable}\n${lines.join('\n')}\n`
+  const difference = lineDiff(internalPodSpec(then), internalPodSpec(now))
+  return `pod updates may not change fields other than ${changeable}\n${difference}`
 }
