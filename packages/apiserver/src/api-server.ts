@@ -1,5 +1,13 @@
 import { createSigningKey, type SigningKey } from '@outrigger/certificates'
-import { aborted, type Clock, deferred, type Logger, type Random } from '@outrigger/foundation'
+import {
+  aborted,
+  type Clock,
+  deferred,
+  type Logger,
+  messageOf,
+  type Random,
+  type Runnable,
+} from '@outrigger/foundation'
 import { type CustomResourceDefinition, discoveryTable } from '@outrigger/kube'
 import { type AdmissionChain, createAdmissionChain } from './admission/admission-chain.ts'
 import { builtInAdmission } from './admission/builtin/built-in-admission.ts'
@@ -17,6 +25,7 @@ import { type CustomResources, createCustomResources } from './custom/custom-res
 import { createDefinitionResource } from './custom/definition-resource.ts'
 import { ensureDefaultNamespaces } from './default-namespaces.ts'
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts'
+import { createEventExpiry } from './event-expiry.ts'
 import { listen } from './http/https-server.ts'
 import { ServerMetrics } from './http/metrics.ts'
 import { Router } from './http/router.ts'
@@ -118,6 +127,8 @@ interface Parts {
   readonly handler: ResourceHandler
   readonly connect: ConnectHandler | undefined
   readonly customResources: CustomResources
+  /** What goes on beside the requests. */
+  readonly background: readonly Runnable[]
   readonly webhookClient: WebhookClient
 }
 
@@ -151,7 +162,9 @@ async function serve(
     const parts = assemble(options, store, signingKey)
     await bootstrap(parts)
     const background = new AbortController()
-    const running = parts.customResources.run(background.signal)
+    const running = Promise.all(
+      parts.background.map((part) => runSafely(part, options.logger, background.signal)),
+    )
     try {
       await listenUntil(parts, signal, onReady)
     } finally {
@@ -161,6 +174,15 @@ async function serve(
     }
   } finally {
     await store.close()
+  }
+}
+
+/** Work beside the requests must not take the server down; it says what went wrong. */
+async function runSafely(part: Runnable, logger: Logger, signal: AbortSignal): Promise<void> {
+  try {
+    await part.run(signal)
+  } catch (error) {
+    logger.error('A part of the server ended unexpectedly.', { part: part.name, error: messageOf(error) })
   }
 }
 
@@ -249,6 +271,7 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     handler,
     connect,
     customResources,
+    background: [customResources, createEventExpiry(store, clock, logger)],
     webhookClient,
   }
 }

@@ -327,14 +327,24 @@ export class Router {
   }
 
   async #watch(handler: ResourceHandler, apiRequest: ApiRequest, response: AnyResponse): Promise<void> {
-    const { clock, metrics } = this.#options
+    const { clock, metrics, registry } = this.#options
+    const { resource, signal } = apiRequest
     const watch = handler.watch(apiRequest)
-    const close = metrics.openWatch(apiRequest.resource.plural)
+    const close = metrics.openWatch(resource.plural)
+    const over = new AbortController()
+    const end = () => over.abort(new Error('the watch is over'))
+    signal.addEventListener('abort', end, { once: true })
+    // A resource that is served no longer has no more events either.
+    const stopListening = registry.onChange(() => {
+      if (registry.find(resource.group, resource.version, resource.plural) === undefined) end()
+    })
     try {
       sendHead(response, 200, { 'content-type': watch.contentType }, apiRequest.warnings)
       const sink = sinkOf(response, (action) => clock.after(drainDeadline, action))
-      await watch.run(sink, apiRequest.signal)
+      await watch.run(sink, signal.aborted ? signal : over.signal)
     } finally {
+      signal.removeEventListener('abort', end)
+      stopListening()
       close()
       response.end()
     }
