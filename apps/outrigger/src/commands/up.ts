@@ -219,7 +219,9 @@ class Up {
       clientCa: folder.authority.certificate,
       ...(isVirtual && { labels: zoneLabels }),
     })
-    return this.#service.start(node, node.ready).then(() => isVirtual && this.#giveRole(folder, url, name))
+    return this.#service.start(node, node.ready).then(async () => {
+      if (isVirtual) await this.#giveRole(folder, url, name)
+    })
   }
 
   /** The role that `kubectl get nodes` shows; a node may not give it to itself. */

@@ -43,7 +43,7 @@ export async function createApiServerPart(
     kubelet: {
       certificate: kubeletClient.certificate,
       key: kubeletClient.privateKey,
-      certificateAuthority: folder.authority.certificate,
+      ca: folder.authority.certificate,
     },
   })
 }
