@@ -68,8 +68,8 @@ function waitingState(life: ContainerLife, input: StatusInput): ApiState {
   const known = input.waiting.get(life.name)
   if (known !== undefined)
     return { waiting: { reason: known.reason, ...(known.message && { message: known.message }) } }
-  const hasInit = input.life.initOrder.length > 0
-  return { waiting: { reason: hasInit && !input.isInitialized ? 'PodInitializing' : 'ContainerCreating' } }
+  const hasInit = input.life.initOrder.length > 0 && life.kind !== 'ephemeral'
+  return { waiting: { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
 function seenStatus(

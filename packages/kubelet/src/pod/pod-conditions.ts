@@ -25,10 +25,11 @@ export function podConditions(
   phase: PodStatus['phase'],
 ): PodCondition[] {
   const previous = input.previous.conditions ?? []
-  const isOver = phase === 'Succeeded' || phase === 'Failed'
   const containersReady = containersReadyCondition(input, statuses, phase)
   const drafts: Record<(typeof ownTypes)[number], Draft> = {
-    PodReadyToStartContainers: { status: input.observed.sandbox !== undefined && !isOver ? 'True' : 'False' },
+    PodReadyToStartContainers: {
+      status: input.observed.sandbox !== undefined && !input.isEnded ? 'True' : 'False',
+    },
     Initialized: initializedCondition(input, statuses, phase),
     Ready: readyCondition(input, containersReady),
     ContainersReady: containersReady,

@@ -24,7 +24,7 @@ export function podStatus(input: StatusInput): PodStatus {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
     ...(input.verdict !== undefined && { reason: input.verdict.reason, message: input.verdict.message }),
-    conditions: podConditions(input, statuses, phase),
+    conditions: podConditions(input, statuses, conditionPhase(input, statuses, phase)),
     ...(input.hostIps.length > 0 && {
       hostIP: input.hostIps[0]!,
       hostIPs: input.hostIps.map((ip) => ({ ip })),
@@ -81,6 +81,34 @@ function podPhase(input: StatusInput, statuses: ReadonlyMap<string, ContainerSta
   if (tally.stopped === 0) return 'Pending'
   if (!input.isEnded) return 'Running'
   return tally.failed === 0 ? 'Succeeded' : 'Failed'
+}
+
+/**
+ * The phase that conditions speak of. It runs ahead of the pod's own: containers that have all ended make a
+ * pod complete although it is not torn down yet. And it stays behind where a pod ends before its containers
+ * have begun: they are still not ready, for the reason they had.
+ */
+function conditionPhase(
+  input: StatusInput,
+  statuses: ReadonlyMap<string, ContainerStatus>,
+  phase: PodStatus['phase'],
+): PodStatus['phase'] {
+  if (input.verdict !== undefined) return 'Failed'
+  const mains = input.life.startGroups.flat().map((life) => ({ life, status: statuses.get(life.name)! }))
+  if (mains.some(({ status }) => status.containerID === undefined)) {
+    const hasFailed = initTally(input, statuses).hasFailed && input.pod.spec.restartPolicy === 'Never'
+    return hasFailed ? 'Failed' : 'Pending'
+  }
+  if (phase === 'Succeeded' || phase === 'Failed') return phase
+  const isRunning = [...statuses.values()].some(({ state }) => state?.running !== undefined)
+  const isDone = mains.every(({ life, status }) => {
+    const ended = status.state?.terminated
+    const run = input.observed.runs.get(life.name)?.[0]
+    return ended !== undefined && run !== undefined && !input.restarts(life, run)
+  })
+  if (isRunning || !isDone) return phase
+  const isWell = mains.every(({ life, status }) => endedWell(life, status.state!.terminated!))
+  return isWell ? 'Succeeded' : 'Failed'
 }
 
 function initTally(
