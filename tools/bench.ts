@@ -7,10 +7,16 @@ import { benchStart } from './bench/start.ts'
  * npm run bench [-- NAME...]: measures and prints JSON, each figure beside a floor or a peer of the same run.
  * Names: start, api-server, injection, containers.
  */
-const benches = { start: benchStart, 'api-server': benchApiServer, injection: benchInjection, containers: benchContainers }
+const benches = {
+  start: benchStart,
+  'api-server': benchApiServer,
+  injection: benchInjection,
+  containers: benchContainers,
+}
 type Name = keyof typeof benches
 
 const wanted = process.argv.slice(2).filter((name): name is Name => name in benches)
 const figures: Record<string, unknown> = {}
-for (const name of wanted.length === 0 ? (Object.keys(benches) as Name[]) : wanted) figures[name] = await benches[name]()
+for (const name of wanted.length === 0 ? (Object.keys(benches) as Name[]) : wanted)
+  figures[name] = await benches[name]()
 console.log(JSON.stringify(figures, undefined, 2))

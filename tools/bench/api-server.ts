@@ -18,11 +18,23 @@ export async function benchApiServer(): Promise<unknown> {
     await createAccount(cluster.target)
     await load(cluster.target, clients, 2_000, (index) => createPod(`warm-${index}`))
     const created = await load(cluster.target, clients, creations, (index) => createPod(`pod-${index}`))
-    const patched = await load(cluster.target, clients, patches, (index) => patchPod(`pod-${index % creations}`, index))
+    const patched = await load(cluster.target, clients, patches, (index) =>
+      patchPod(`pod-${index % creations}`, index),
+    )
     const floor = await benchFloor(join(cluster.directory, 'data', 'pki'), cluster.target)
     return {
-      createPods: { ...created, ofFloor: round(created.perSecond / floor.perSecond), goalPerSecond: 2_000, kubeApiserverWithEtcdPerSecond: 1_010 },
-      mergePatches: { ...patched, ofFloor: round(patched.perSecond / floor.perSecond), goalPerSecond: 1_500, kubeApiserverWithEtcdPerSecond: 671 },
+      createPods: {
+        ...created,
+        ofFloor: round(created.perSecond / floor.perSecond),
+        goalPerSecond: 2_000,
+        kubeApiserverWithEtcdPerSecond: 1_010,
+      },
+      mergePatches: {
+        ...patched,
+        ofFloor: round(patched.perSecond / floor.perSecond),
+        goalPerSecond: 1_500,
+        kubeApiserverWithEtcdPerSecond: 671,
+      },
       floor: { what: 'bare node:http2 server, same bodies', ...floor },
       residentMegabytes: residentMegabytes(cluster.process.child.pid ?? 0),
     }
@@ -32,7 +44,13 @@ export async function benchApiServer(): Promise<unknown> {
 }
 
 async function benchFloor(pki: string, target: Target): Promise<LoadFigures> {
-  const server = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'floor-server.ts'), join(pki, 'apiserver.crt'), join(pki, 'apiserver.key')])
+  const server = spawn(process.execPath, [
+    '--import',
+    'tsx',
+    join(import.meta.dirname, 'floor-server.ts'),
+    join(pki, 'apiserver.crt'),
+    join(pki, 'apiserver.key'),
+  ])
   try {
     const [port] = (await once(server.stdout, 'data')) as [Buffer]
     const floor = { ...target, url: `https://127.0.0.1:${port.toString('utf8').trim()}` }
@@ -46,7 +64,12 @@ async function benchFloor(pki: string, target: Target): Promise<LoadFigures> {
 /** Pods need their namespace's service account, which a controller would make. */
 async function createAccount(target: Target): Promise<void> {
   const body = JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } })
-  await load(target, 1, 1, () => ({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts', body, contentType: 'application/json' }))
+  await load(target, 1, 1, () => ({
+    method: 'POST',
+    path: '/api/v1/namespaces/default/serviceaccounts',
+    body,
+    contentType: 'application/json',
+  }))
 }
 
 function createPod(name: string): LoadRequest {
@@ -72,5 +95,10 @@ function createPod(name: string): LoadRequest {
 
 function patchPod(name: string, index: number): LoadRequest {
   const body = JSON.stringify({ metadata: { annotations: { round: String(index) } } })
-  return { method: 'PATCH', path: `/api/v1/namespaces/default/pods/${name}`, body, contentType: 'application/merge-patch+json' }
+  return {
+    method: 'PATCH',
+    path: `/api/v1/namespaces/default/pods/${name}`,
+    body,
+    contentType: 'application/merge-patch+json',
+  }
 }

@@ -20,7 +20,10 @@ export async function startBenchCluster(args: readonly string[], given?: string)
   const directory = given ?? (await mkdtemp(join(tmpdir(), 'outrigger-bench-')))
   const kubeconfig = join(directory, 'kubeconfig')
   const started = performance.now()
-  const child = startOutrigger([...args, '--port', '0', '--data-dir', join(directory, 'data'), '--kubeconfig', kubeconfig], process.env)
+  const child = startOutrigger(
+    [...args, '--port', '0', '--data-dir', join(directory, 'data'), '--kubeconfig', kubeconfig],
+    process.env,
+  )
   const [, url = ''] = await child.saw(/is up[^:]*: (https:\S+)/, 120_000)
   return {
     process: child,
@@ -35,7 +38,9 @@ export async function startBenchCluster(args: readonly string[], given?: string)
 }
 
 interface Kubeconfig {
-  readonly clusters: readonly { readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string } }[]
+  readonly clusters: readonly {
+    readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string }
+  }[]
   readonly users: readonly { readonly user: { readonly token: string } }[]
 }
 

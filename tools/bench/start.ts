@@ -27,13 +27,30 @@ async function once(directory: string): Promise<unknown> {
   const kubeconfig = join(directory, 'kubeconfig')
   await rm(kubeconfig, { force: true })
   const begin = performance.now()
-  const child = startOutrigger(['up', '--runtime', 'sim', '--port', '0', '--data-dir', join(directory, 'data'), '--kubeconfig', kubeconfig], process.env)
+  const child = startOutrigger(
+    [
+      'up',
+      '--runtime',
+      'sim',
+      '--port',
+      '0',
+      '--data-dir',
+      join(directory, 'data'),
+      '--kubeconfig',
+      kubeconfig,
+    ],
+    process.env,
+  )
   const target = await until(async () => (existsSync(kubeconfig) ? readTarget(kubeconfig) : undefined))
   await until(async () => ((await ask(target, '/readyz')) === 'ok' ? true : undefined))
   const apiReady = performance.now() - begin
   await until(async () => {
-    const list = JSON.parse(await ask(target, '/api/v1/nodes')) as { items?: { status?: { conditions?: { type: string; status: string }[] } }[] }
-    const ready = (list.items ?? []).filter((node) => node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'))
+    const list = JSON.parse(await ask(target, '/api/v1/nodes')) as {
+      items?: { status?: { conditions?: { type: string; status: string }[] } }[]
+    }
+    const ready = (list.items ?? []).filter((node) =>
+      node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
+    )
     return ready.length === 2 ? true : undefined
   })
   const nodesReady = performance.now() - begin
@@ -41,7 +58,11 @@ async function once(directory: string): Promise<unknown> {
   await new Promise((wake) => setTimeout(wake, 15_000))
   const idle = residentMegabytes(child.child.pid ?? 0)
   await child.stop()
-  return { apiReadySeconds: round(apiReady / 1000), nodesReadySeconds: round(nodesReady / 1000), idleMegabytes: idle }
+  return {
+    apiReadySeconds: round(apiReady / 1000),
+    nodesReadySeconds: round(nodesReady / 1000),
+    idleMegabytes: idle,
+  }
 }
 
 async function bareNode(): Promise<number> {
@@ -61,12 +82,16 @@ async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
 
 function ask(target: Target, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    get(`${target.url}${path}`, { ca: target.ca, headers: { authorization: `Bearer ${target.token}` } }, (response) => {
-      let text = ''
-      response.on('data', (chunk: Buffer) => {
-        text += chunk.toString('utf8')
-      })
-      response.on('end', () => resolve(text))
-    }).on('error', reject)
+    get(
+      `${target.url}${path}`,
+      { ca: target.ca, headers: { authorization: `Bearer ${target.token}` } },
+      (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => {
+          text += chunk.toString('utf8')
+        })
+        response.on('end', () => resolve(text))
+      },
+    ).on('error', reject)
   })
 }
