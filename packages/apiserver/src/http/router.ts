@@ -2,15 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Logger } from '@outrigger/foundation'
 import { messageOf } from '@outrigger/foundation'
-import type { Access } from '../auth/access.ts'
 import type { AuthorizationQuestion, PeerCertificate, UserInfo } from '../auth/identity.ts'
-import type { DiscoveryDocuments, Document } from '../discovery/discovery-documents.ts'
-import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
 import { type ApiRequest, type Reply, subjectOf } from '../registry/api-request.ts'
 import type { ConnectExchange, ConnectHandler } from '../registry/connect.ts'
-import { collectionFor } from '../registry/conversion.ts'
 import { reply } from '../registry/rendering.ts'
-import { parseBoolean } from '../registry/request-options.ts'
 import type { Resource, Verb } from '../registry/resource.ts'
 import type { ResourceHandler } from '../registry/resource-handler.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
@@ -21,29 +16,18 @@ import {
   StatusError,
   unknownResource,
 } from '../registry/status-error.ts'
-import type { Store } from '../storage/store.ts'
 import { parseProxiedName } from '../streaming/kubelet-proxy.ts'
 import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
-import { answerHealth, type HealthCheck, isHealthPath } from './health.ts'
-import type { ServerMetrics } from './metrics.ts'
+import { PlainAnswers, type PlainAnswersOptions, pageNotFound } from './plain-answers.ts'
+import { questionOf } from './request-question.ts'
 import { parseTarget, type RequestTarget, type ResourcePath } from './request-target.ts'
 
-export interface RouterOptions {
-  readonly registry: ResourceRegistry
+export interface RouterOptions extends PlainAnswersOptions {
   readonly handler: ResourceHandler
-  readonly access: Access
-  readonly discovery: DiscoveryDocuments
-  readonly openApi: OpenApiDocuments
+  /** Serves exec, logs and the like; without it they are not found. */
   readonly connect: ConnectHandler | undefined
-  readonly store: Store
-  readonly metrics: ServerMetrics
   readonly clock: Clock
   readonly logger: Logger
-  readonly version: Readonly<Record<string, string>>
-  readonly checks: readonly HealthCheck[]
-  readonly readiness: readonly HealthCheck[]
-  /** The URL clients reach the server at. */
-  url(): string
   /** Aborts when the server stops: watches and streams end then. */
   readonly stopping: AbortSignal
 }
@@ -53,17 +37,6 @@ const requestDeadline = 60_000
 /** Milliseconds a watch may wait for a receiver that does not read. */
 const drainDeadline = 30_000
 const mostInFlight = 400
-const plainText = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
-const pageNotFound: Reply = { code: 404, headers: plainText, body: '404 page not found\n' }
-
-const verbOfMethod: Readonly<Record<string, readonly [one: Verb, collection: Verb | undefined]>> = {
-  GET: ['get', 'list'],
-  HEAD: ['get', 'list'],
-  POST: ['create', 'create'],
-  PUT: ['update', undefined],
-  PATCH: ['patch', undefined],
-  DELETE: ['delete', 'deletecollection'],
-}
 
 /** A request on its way: what was asked for, and by whom. */
 interface Asked {
@@ -78,11 +51,13 @@ interface Asked {
 /** Leads each request through authentication, authorization and to whoever answers it. */
 export class Router {
   readonly #options: RouterOptions
+  readonly #plain: PlainAnswers
   readonly #running = new Set<Promise<void>>()
   #inFlight = 0
 
   constructor(options: RouterOptions) {
     this.#options = options
+    this.#plain = new PlainAnswers(options)
   }
 
   /** Answers an ordinary request. Never rejects. */
@@ -186,9 +161,9 @@ export class Router {
       case 'resource':
         return this.#answerResource(asked, target.path, body, signal, warnings)
       case 'discovery':
-        return this.#answerDiscovery(asked, target)
+        return this.#plain.discovery(asked.request, target)
       case 'other':
-        return this.#answerOther(asked)
+        return this.#plain.other(asked.request, asked.path, asked.query)
     }
   }
 
@@ -240,63 +215,6 @@ export class Router {
       signal,
       warnings,
     }
-  }
-
-  async #answerDiscovery(
-    { request, query }: Asked,
-    target: Extract<RequestTarget, { type: 'discovery' }>,
-  ): Promise<Reply> {
-    const { discovery, url } = this.#options
-    const { group, version, isLegacy } = target
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
-    if (version === undefined && (isLegacy || group === undefined)) {
-      const metaVersion = aggregatedVersion(request.headers.accept ?? '')
-      if (metaVersion !== undefined) {
-        const contentType = `application/json;g=apidiscovery.k8s.io;v=${metaVersion};as=APIGroupDiscoveryList`
-        return documentReply(request, discovery.aggregated(isLegacy, metaVersion), contentType)
-      }
-      return plainDocument(isLegacy ? discovery.legacyVersions(new URL(url()).host) : discovery.groups())
-    }
-    void query
-    const found =
-      version === undefined ? discovery.group(group ?? '') : discovery.resources(group ?? '', version)
-    if (found !== undefined) return plainDocument(found)
-    if (isLegacy || this.#options.registry.hasGroup(group ?? '')) throw unknownResource()
-    return pageNotFound
-  }
-
-  async #answerOther({ request, path, query }: Asked): Promise<Reply> {
-    const { access, checks, readiness, metrics, openApi, registry, store, url, version } = this.#options
-    if (isHealthPath(path)) return answerHealth(path, query, checks, readiness)
-    switch (path) {
-      case '/version':
-        return reply(200, version)
-      case '/metrics': {
-        const counts = new Map<string, number>()
-        for (const resource of registry.all)
-          if (resource.virtual === undefined) {
-            const collection = collectionFor(resource)
-            counts.set(collection, store.count(collection))
-          }
-        const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }
-        return { code: 200, headers, body: metrics.format(counts, store.revision) }
-      }
-      case '/.well-known/openid-configuration':
-        return {
-          code: 200,
-          headers: { 'content-type': 'application/json' },
-          body: access.openId(url()).configuration,
-        }
-      case '/openid/v1/jwks':
-        return {
-          code: 200,
-          headers: { 'content-type': 'application/jwk-set+json' },
-          body: access.openId(url()).keys,
-        }
-    }
-    if (path === '/openapi/v2' || path === '/openapi/v3' || path.startsWith('/openapi/v3/'))
-      return openApi.answer(path, query, request.headers.accept ?? '') ?? pageNotFound
-    return pageNotFound
   }
 
   /** Watches, logs and proxied answers. Resolves with the code sent. */
@@ -439,47 +357,6 @@ const timedOut = () =>
     details: {},
   })
 
-function questionOf(
-  method: string,
-  target: RequestTarget,
-  path: string,
-  query: URLSearchParams,
-): Omit<AuthorizationQuestion, 'user'> {
-  if (target.type !== 'resource')
-    return {
-      verb: method.toLowerCase(),
-      group: '',
-      version: '',
-      resource: '',
-      subresource: '',
-      namespace: '',
-      name: '',
-      path,
-      isResourceRequest: false,
-    }
-  const { group, version, plural, subresource, namespace, name } = target.path
-  return {
-    verb: verbOf(method, target.path, query),
-    group,
-    version,
-    resource: plural,
-    subresource,
-    namespace,
-    name: name === '' ? selectedName(query) : name,
-    path,
-    isResourceRequest: true,
-  }
-}
-
-function verbOf(method: string, path: ResourcePath, query: URLSearchParams): string {
-  if (path.isWatchPath) return 'watch'
-  const [one, collection] = verbOfMethod[method] ?? []
-  if (path.name !== '') return one ?? method.toLowerCase()
-  const watch = query.get('watch')
-  if (collection === 'list' && watch !== null && (watch === '' || parseBoolean(watch))) return 'watch'
-  return collection ?? one ?? method.toLowerCase()
-}
-
 function isLongRunning({ question, target }: Asked): boolean {
   if (target.type !== 'resource') return false
   return question.verb === 'watch' || streams.has(question.subresource)
@@ -501,36 +378,4 @@ function fits(resource: Resource, path: ResourcePath, verb: string): boolean {
 function isCustomGroup(registry: ResourceRegistry, group: string): boolean {
   for (const resource of registry.all) if (resource.group === group) return resource.isCustom
   return false
-}
-
-/** `v2` or `v2beta1` when the client asks for aggregated discovery before anything else. */
-function aggregatedVersion(accept: string): string | undefined {
-  for (const clause of accept.split(',')) {
-    if (!clause.includes('as=APIGroupDiscoveryList')) continue
-    const version = /;\s*v=(v2|v2beta1)\s*(?:;|$)/.exec(clause)?.[1]
-    if (version !== undefined && clause.includes('g=apidiscovery.k8s.io')) return version
-  }
-  return undefined
-}
-
-const plainDocument = ({ body }: Document): Reply => ({
-  code: 200,
-  headers: { 'content-type': 'application/json' },
-  body,
-})
-
-function documentReply(request: AnyRequest, { body, etag }: Document, contentType: string): Reply {
-  const headers = { 'content-type': contentType, etag, vary: 'Accept', 'cache-control': 'public' }
-  if (request.headers['if-none-match'] === etag) return { code: 304, headers, body: '' }
-  return { code: 200, headers, body }
-}
-
-/**
- * The one name that a list or watch is narrowed to by `metadata.name=x`: who may read one object may
- * also watch it. Source: apiserver `RequestInfoFactory`.
- */
-function selectedName(query: URLSearchParams): string {
-  const selector = query.get('fieldSelector')
-  const match = selector === null ? null : /^metadata\.name==?([^,=!]+)$/.exec(selector)
-  return match?.[1] ?? ''
 }

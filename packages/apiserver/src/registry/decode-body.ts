@@ -1,4 +1,11 @@
-import { apiVersionOf, isRecord, type KubeObject, parseJson, parseYaml } from '@outrigger/kube'
+import {
+  apiVersionOf,
+  isRecord,
+  type KubeObject,
+  type ObjectKey,
+  parseJson,
+  parseYaml,
+} from '@outrigger/kube'
 import { decodeProtobufObject } from '../protobuf/decode-object.ts'
 import type { ApiRequest } from './api-request.ts'
 import { type Document, decodeDocument, refuseDocument } from './decode-document.ts'
@@ -123,4 +130,15 @@ function placeInNamespace(object: KubeObject, resource: Resource, namespace: str
   if (metadata.namespace === undefined || metadata.namespace === '') metadata.namespace = namespace
   else if (metadata.namespace !== namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+}
+
+/** The name in a body must be the one in the path, or none. */
+export function checkNameInBody(object: KubeObject, key: ObjectKey): void {
+  const { name } = object.metadata
+  if (!name) {
+    object.metadata.name = key.name
+    return
+  }
+  if (name !== key.name)
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`)
 }

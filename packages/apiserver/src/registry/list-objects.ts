@@ -1,4 +1,4 @@
-import { orderingText } from '../storage/collection.ts'
+import { orderingText } from '../storage/key-order.ts'
 import type { Entry, Store } from '../storage/store.ts'
 import { TooOldError } from '../storage/store.ts'
 import { collectionFor, fromStorage, isStorageVersion, type Shown } from './conversion.ts'

@@ -1,27 +1,28 @@
 import type { Clock, Random } from '@outrigger/foundation'
-import { deepCopy, type KubeObject, type ObjectKey } from '@outrigger/kube'
+import type { KubeObject, ObjectKey } from '@outrigger/kube'
 import type { AdmissionChain } from '../admission/admission-chain.ts'
 import type { Store } from '../storage/store.ts'
-import { type ApiRequest, managerOf, type Reply, subjectOf } from './api-request.ts'
+import { type ApiRequest, type Reply, subjectOf } from './api-request.ts'
 import type { ConnectRequest } from './connect.ts'
 import { collectionFor, fromStorage, show } from './conversion.ts'
-import { decodeBody, decodeDeleteOptions } from './decode-body.ts'
+import { checkNameInBody, decodeBody, decodeDeleteOptions } from './decode-body.ts'
 import { listObjects } from './list-objects.ts'
 import { negotiate } from './media-types.ts'
 import { ObjectDeleter } from './object-deleter.ts'
 import { createPatch } from './object-patch.ts'
 import { attributesOf, ObjectWriter } from './object-writer.ts'
+import { projectionResource, proposeProjected } from './projection.ts'
 import { parseIncludedObject, reply, replyWithList, replyWithObject } from './rendering.ts'
 import {
   type DeleteOptions,
   parseDeleteOptions,
   parseListOptions,
   parseWriteOptions,
-  type WriteOptions,
 } from './request-options.ts'
-import type { Resource, Strategy, Subresource } from './resource.ts'
+import { decodeAgain, deleterOf, targetOf, viewOf, writerOf } from './request-parts.ts'
+import type { Resource, Subresource } from './resource.ts'
 import { createSelection } from './selection.ts'
-import { badRequest, invalidObject, methodNotAllowed, notFound } from './status-error.ts'
+import { badRequest, methodNotAllowed, notFound } from './status-error.ts'
 import { type EventSink, watchObjects } from './watch-objects.ts'
 import type { Writer, WriteTarget, Written } from './write-request.ts'
 
@@ -407,117 +408,4 @@ export class ResourceHandler {
     })
     return reply(answer.code, answer.object, view.representation)
   }
-}
-
-function decodeAgain(
-  request: ApiRequest,
-  resource: Resource,
-  options: WriteOptions,
-  strategy: Strategy,
-): KubeObject {
-  const object = decodeBody({ ...request, warnings: new Set() }, resource, options)
-  strategy.applyDefaults(object)
-  return object
-}
-
-/** Changes a private copy of the object by way of its projection. */
-function proposeProjected(
-  request: ApiRequest,
-  rules: Extract<Subresource, { type: 'projection' }>,
-  name: string,
-  options: WriteOptions,
-) {
-  const projectionTarget: WriteTarget = {
-    resource: request.resource,
-    key: request.key,
-    subresource: name,
-    strategy: request.resource.strategy,
-  }
-  const patch = request.verb === 'patch' ? createPatch(request, projectionTarget, options) : undefined
-  return async (current: KubeObject | undefined) => {
-    if (current === undefined) return undefined
-    const before = rules.read(current)
-    const after =
-      patch === undefined
-        ? decodeBody(request, request.resource, options)
-        : (await patch.apply(before))?.object
-    if (after === undefined) return undefined
-    return writeProjected(request, rules, current, after)
-  }
-}
-
-function writeProjected(
-  { key, resource }: ApiRequest,
-  rules: Extract<Subresource, { type: 'projection' }>,
-  current: KubeObject,
-  after: KubeObject,
-) {
-  checkNameInBody(after, key)
-  const object = deepCopy(current)
-  object.metadata.resourceVersion = after.metadata.resourceVersion
-  const errors = rules.write(object, after)
-  if (errors.length > 0)
-    throw invalidObject({ group: resource.group, resource: resource.kind }, key.name, errors)
-  return { object, ownsFieldsBy: 'update' as const }
-}
-
-/** The projected kind as if it were a resource of its own, for decoding and rendering. */
-function projectionResource(
-  resource: Resource,
-  rules: Extract<Subresource, { type: 'projection' | 'action' }>,
-): Resource {
-  return {
-    ...resource,
-    group: rules.group,
-    version: rules.version,
-    kind: rules.kind,
-    schema: rules.schema,
-    isCustom: false,
-    storage: { group: rules.group, resource: resource.plural, version: rules.version },
-    strategy: { ...resource.strategy, applyDefaults: () => {} },
-  }
-}
-
-const targetOf = (request: ApiRequest, strategy: Strategy): WriteTarget => ({
-  resource: request.resource,
-  key: request.key,
-  subresource: '',
-  strategy,
-})
-
-const viewOf = (request: ApiRequest) => {
-  const representation = negotiate(request.accept)
-  const included = representation.as === 'Table' ? parseIncludedObject(request.query) : 'Metadata'
-  return { representation, included, now: request.now } as const
-}
-
-const writerOf = (request: ApiRequest, options: WriteOptions): Writer => ({
-  user: request.user,
-  manager: managerOf(request),
-  now: request.now,
-  isDryRun: options.isDryRun,
-  options: options.asObject,
-  warnings: request.warnings,
-  signal: request.signal,
-})
-
-const deleterOf = (request: ApiRequest, options: DeleteOptions): Writer => ({
-  user: request.user,
-  manager: '',
-  now: request.now,
-  isDryRun: options.isDryRun,
-  options: options.asObject,
-  warnings: request.warnings,
-  signal: request.signal,
-})
-
-/** The name in a body must be the one in the path, or none. */
-function checkNameInBody(object: KubeObject, key: ObjectKey): void {
-  const { name } = object.metadata
-  if (!name) {
-    object.metadata.name = key.name
-    return
-  }
-  if (name !== key.name)
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`)
 }

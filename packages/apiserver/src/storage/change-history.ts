@@ -1,4 +1,4 @@
-import { orderingText } from './collection.ts'
+import { orderingText } from './key-order.ts'
 import { type Change, type Entry, TooOldError } from './store.ts'
 
 export interface HistoryLimits {

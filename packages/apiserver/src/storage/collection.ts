@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectKey } from '@outrigger/kube'
 import type { ChangeHistory } from './change-history.ts'
+import { orderingText } from './key-order.ts'
 import { OrderedEntries } from './ordered-entries.ts'
 import type { Change, Entry } from './store.ts'
 
@@ -7,10 +8,6 @@ interface Index {
   readonly readValue: (object: KubeObject) => string
   readonly buckets: Map<string, Map<string, Entry>>
 }
-
-/** etcd's order of keys: the separator counts, so `a-b/x` comes before `a/x`. */
-export const orderingText = (key: ObjectKey): string =>
-  key.namespace === '' ? key.name : `${key.namespace}/${key.name}`
 
 const byKey = (one: Entry, other: Entry) => {
   const left = orderingText(one.key)

@@ -1,7 +1,8 @@
 import { deepFreeze, type KubeObject, type ObjectKey } from '@outrigger/kube'
 import { ChangeHistory, type HistoryLimits } from './change-history.ts'
-import { Collection, orderingText } from './collection.ts'
+import { Collection } from './collection.ts'
 import { encodeObject } from './encode-object.ts'
+import { orderingText } from './key-order.ts'
 import {
   type Change,
   type CollectionName,
