@@ -1,5 +1,6 @@
 import { homedir, hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
+import { text as readText } from 'node:stream/consumers'
 
 /** What the program knows of where it runs. Read once, here, and handed on. */
 export interface Environment {
@@ -14,6 +15,8 @@ export interface Environment {
   readonly processId: number
   /** Whether a person is looking at standard output. */
   readonly isTerminal: boolean
+  /** Everything on standard input, as UTF-8. */
+  readInput(): Promise<string>
   writeOut(text: string): void
   writeError(text: string): void
   setExitCode(code: number): void
@@ -30,6 +33,7 @@ export function readEnvironment(): Environment {
     isRoot: userInfo().uid === 0,
     processId: process.pid,
     isTerminal: process.stdout.isTTY === true,
+    readInput: () => readText(process.stdin),
     writeOut: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
     setExitCode: (code) => {

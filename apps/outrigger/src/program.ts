@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addApiServerCommand } from './commands/apiserver.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
+import { addInjectCommand } from './commands/inject.ts'
 import { addInstallCommand } from './commands/install.ts'
 import { addManagerCommand } from './commands/manager.ts'
 import { addNodeCommand } from './commands/node.ts'
@@ -44,6 +45,7 @@ const commands = [
   addApiServerCommand,
   addControlPlaneCommand,
   addInstallCommand,
+  addInjectCommand,
 ]
 
 function report(error: unknown, environment: Environment): void {

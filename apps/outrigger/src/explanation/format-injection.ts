@@ -1,0 +1,91 @@
+import type { Paint } from '../rendering/paint.ts'
+import { formatTable } from '../rendering/table.ts'
+import type { DestinationStory, InjectionExplanation, ReferenceStory } from './injection-explanation.ts'
+import type { ContainerOrigin } from './origins.ts'
+
+/** An explanation for people: what is decided, and behind each decision its reason. */
+export function formatInjection(title: string, explanation: InjectionExplanation, paint: Paint): string {
+  const { destination, sidecarSets, containers, volumes, fields, references, warnings } = explanation
+  return [
+    `${paint.heading(title)}\n`,
+    `  Destination  ${destinationText(destination)}\n`,
+    section(
+      '  SidecarSets',
+      formatTable(
+        sidecarSets.map(({ sidecarSet, isInjected, reason }) => [
+          isInjected ? paint.added('injected') : paint.faint('not'),
+          sidecarSet,
+          reason,
+        ]),
+        { indent: '    ' },
+      ) || '    there are none\n',
+    ),
+    section('  Containers', containers.map((container) => containerText(container, paint)).join('')),
+    section(
+      '  Volumes',
+      formatTable(
+        volumes.map(({ name, action, sidecarSet, reason }) => [
+          name,
+          action === 'add' ? `added from SidecarSet ${sidecarSet}` : "the pod's own is kept",
+          reason,
+        ]),
+        { indent: '    ' },
+      ),
+    ),
+    section(
+      '  Fields',
+      formatTable(
+        fields.map(({ field, reason }) => [field, reason]),
+        { indent: '    ' },
+      ),
+    ),
+    referencesSection(references, paint),
+    section('  Warnings', warnings.map((warning) => `    ${paint.warning(warning)}\n`).join('')),
+  ].join('')
+}
+
+export function destinationText({ node, reason }: DestinationStory): string {
+  switch (node) {
+    case 'virtual':
+      return `a virtual node, certainly: ${reason}`
+    case 'none':
+      return `no virtual node: ${reason}`
+    case 'open':
+      return `open, the scheduler decides: ${reason}`
+  }
+}
+
+export function referencesSection(references: readonly ReferenceStory[], paint: Paint): string {
+  const lines = references.map(({ field, kind, object, decision, message }) => [
+    decision === 'granted' ? paint.added(decision) : paint.warning(decision),
+    `${kind} ${object}`,
+    field,
+    message,
+  ])
+  return section('  References to other namespaces', formatTable(lines, { indent: '    ' }))
+}
+
+/** A heading and what is below it; nothing if nothing is. */
+export function section(heading: string, body: string): string {
+  return body === '' ? '' : `${heading}\n${body}`
+}
+
+function containerText(
+  { name, list, action, reason, sidecarSet, image, env, mounts }: ContainerOrigin,
+  paint: Paint,
+): string {
+  const where = {
+    'put before': "put before the pod's own",
+    'put after': "put after the pod's own",
+    replace: "takes the place of the pod's",
+  }[action]
+  const kind = list === 'initContainers' ? 'init container ' : ''
+  const parts = [
+    ...env.map((variable) => ['env', variable.name, `from ${variable.origin}`]),
+    ...mounts.map((mount) => ['mount', mount.name, `volume ${mount.volume}, from ${mount.origin}`]),
+  ]
+  return (
+    `    ${kind}${paint.added(name)} (${image}) from SidecarSet ${sidecarSet}, ${where}: ${reason}\n` +
+    formatTable(parts, { indent: '      ' })
+  )
+}

@@ -1,0 +1,103 @@
+import { builtinSchema, checkTypes, isRecord, type KubeObject, type Pod, type PodSpec } from '@outrigger/kube'
+
+/** Where workloads keep the pods they make, the most common place first. */
+const templatePaths: readonly (readonly string[])[] = [
+  ['spec', 'template'],
+  ['spec', 'jobTemplate', 'spec', 'template'],
+  // OpenKruise's AdvancedCronJob.
+  ['spec', 'template', 'jobTemplate', 'spec', 'template'],
+  ['spec', 'template', 'broadcastJobTemplate', 'spec', 'template'],
+  // OpenKruise's UnitedDeployment.
+  ['spec', 'template', 'statefulSetTemplate', 'spec', 'template'],
+  ['spec', 'template', 'advancedStatefulSetTemplate', 'spec', 'template'],
+  ['spec', 'template', 'cloneSetTemplate', 'spec', 'template'],
+  ['spec', 'template', 'deploymentTemplate', 'spec', 'template'],
+]
+
+/**
+ * Path of the pod inside an object: empty for a Pod, `['spec', 'template']` for a Deployment and whatever
+ * else makes pods this way, known or not. `undefined` for objects that make none.
+ */
+export function podPathOf(object: KubeObject): readonly string[] | undefined {
+  if (object.kind === 'Pod' && object.apiVersion === 'v1') return []
+  if (object.kind === 'PodTemplate' && object.apiVersion === 'v1') return ['template']
+  return templatePaths.find((path) => {
+    const spec = valueAt(object, [...path, 'spec'])
+    return isRecord(spec) && spec['containers'] !== undefined
+  })
+}
+
+/** The pod as it would reach admission, in `namespace` where the object names none. */
+export function podAt(object: KubeObject, path: readonly string[], namespace: string): Pod {
+  const home = object.metadata.namespace || namespace
+  if (path.length === 0) return { ...(object as Pod), metadata: { ...object.metadata, namespace: home } }
+  const template = valueAt(object, path)
+  const parts = isRecord(template) ? template : {}
+  const metadata = isRecord(parts['metadata']) ? parts['metadata'] : {}
+  const { name: _, ...templateMetadata } = metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      ...templateMetadata,
+      name: '',
+      generateName: `${object.metadata.name ?? ''}-`,
+      namespace: home,
+      // Pods of a DaemonSet belong to their node; admission knows them by their owner.
+      ...(object.kind === 'DaemonSet' && {
+        ownerReferences: [
+          {
+            apiVersion: object.apiVersion,
+            kind: 'DaemonSet',
+            name: object.metadata.name,
+            uid: '',
+            controller: true,
+          },
+        ],
+      }),
+    },
+    spec: (parts['spec'] ?? {}) as PodSpec,
+  }
+}
+
+/** The object with labels, annotations and spec of `pod` at `path`. What did not change is shared. */
+export function withPodAt(object: KubeObject, path: readonly string[], pod: Pod): KubeObject {
+  return replaced(object, path, (before) => {
+    const parts = isRecord(before) ? before : {}
+    const metadata = isRecord(parts['metadata']) ? parts['metadata'] : {}
+    const { labels, annotations } = pod.metadata
+    return {
+      ...parts,
+      metadata: { ...metadata, ...(labels && { labels }), ...(annotations && { annotations }) },
+      spec: pod.spec,
+    }
+  }) as KubeObject
+}
+
+/** What keeps a pod from being read at all, in one sentence; `undefined` when nothing does. */
+export function podShapeProblem(pod: Pod): string | undefined {
+  const containers: unknown = pod.spec?.containers
+  if (!Array.isArray(containers) || containers.length === 0)
+    return 'spec.containers must list at least one container'
+  const problem = checkTypes(pod, builtinSchema('io.k8s.api.core.v1.Pod'))
+  if (problem !== undefined) return problem
+  for (const list of ['containers', 'initContainers', 'volumes'] as const) {
+    const items: readonly unknown[] = pod.spec[list] ?? []
+    for (const [i, item] of items.entries()) {
+      if (!isRecord(item)) return `spec.${list}[${i}] must be an object`
+      if (typeof item['name'] !== 'string' || item['name'] === '') return `spec.${list}[${i}].name is missing`
+    }
+  }
+  return undefined
+}
+
+function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((current, key) => (isRecord(current) ? current[key] : undefined), value)
+}
+
+function replaced(value: unknown, path: readonly string[], change: (before: unknown) => unknown): unknown {
+  const [key, ...rest] = path
+  if (key === undefined) return change(value)
+  const fields = isRecord(value) ? value : {}
+  return { ...fields, [key]: replaced(fields[key], rest, change) }
+}
