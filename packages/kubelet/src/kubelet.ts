@@ -9,6 +9,7 @@ import {
   messageOf,
   type Random,
   type Runnable,
+  withDeadline,
 } from '@outrigger/foundation'
 import { type Node, type Pod, resources, type Service } from '@outrigger/kube'
 import { type NodeOptions, nodeLabels } from './node/node-options.ts'
@@ -281,7 +282,13 @@ class NodeKubelet implements Kubelet {
   }
 
   async #servicesFor(namespace: string): Promise<readonly Service[]> {
-    await this.#services.synced
+    if (!this.#services.hasSynced) {
+      await withDeadline(this.#options.clock, 5_000, 'reading services', () => this.#services.synced).catch(
+        () => {
+          throw new Error('services have not yet been read at least once, cannot construct envvars')
+        },
+      )
+    }
     const { store } = this.#services
     const master = store.get('default/kubernetes')
     const own = store.byIndex('namespace', namespace)
@@ -300,7 +307,7 @@ class NodeKubelet implements Kubelet {
     const worker = new PodWorker({
       context: this.#context,
       pod,
-      admit: (candidate, life) => this.#admit(candidate, life),
+      admit: (candidate, life, signal) => this.#admit(candidate, life, signal),
       onEnded: () => this.#uncount(uid),
       onGone: () => this.#workers.delete(uid),
     })
@@ -317,7 +324,16 @@ class NodeKubelet implements Kubelet {
     this.#workers.get(pod.metadata.uid ?? '')?.remove()
   }
 
-  #admit(pod: Pod, life: PodLife): PodVerdict | undefined {
+  /** Labels of the node may be newer than what we know: a pod is refused over them only when they are fresh. */
+  async #admit(pod: Pod, life: PodLife, signal: AbortSignal): Promise<PodVerdict | undefined> {
+    const refusal = this.#judge(pod, life)
+    if (refusal?.reason !== 'NodeAffinity') return refusal
+    const { client, node } = this.#options
+    this.#node = await client.get<Node>(resources.nodes, { namespace: '', name: node.name }, { signal })
+    return this.#judge(pod, life)
+  }
+
+  #judge(pod: Pod, life: PodLife): PodVerdict | undefined {
     const { node } = this.#options
     const refusal = refusePod(pod, life, {
       node: this.#node,

@@ -28,7 +28,7 @@ export interface PodWorkerOptions {
   readonly context: NodeContext
   readonly pod: Pod
   /** Says why this node does not take a pod that it has not run yet, or undefined. */
-  readonly admit: (pod: Pod, life: PodLife) => PodVerdict | undefined
+  readonly admit: (pod: Pod, life: PodLife, signal: AbortSignal) => Promise<PodVerdict | undefined>
   /** The pod will use nothing any more. */
   readonly onEnded: () => void
   /** Nothing of the pod is left on this node and in the API. */
@@ -309,7 +309,7 @@ export class PodWorker {
   /** Answers whether the pod may go on; otherwise it is refused for good. */
   async #admit(signal: AbortSignal): Promise<boolean> {
     const hasRun = this.#observed.sandboxes.length > 0
-    const refusal = hasRun ? undefined : this.#options.admit(this.#pod, this.#life)
+    const refusal = hasRun ? undefined : await this.#options.admit(this.#pod, this.#life, signal)
     this.#isAdmitted = true
     if (refusal === undefined) return true
     this.#context.record(this.#pod, 'Warning', refusal.reason, refusal.message)
