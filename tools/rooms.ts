@@ -34,7 +34,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   ),
   client: room(1, ['foundation', 'kube'], ['files', 'network', 'processes', 'buffers'], ['ws']),
   injection: room(2, ['api', 'kube']),
-  controller: room(2, ['client', 'foundation', 'kube']),
+  controller: room(2, ['client', 'foundation', 'kube'], ['buffers']),
   webhook: room(2, ['certificates', 'foundation', 'kube'], ['network', 'buffers']),
   apiserver: room(
     2,

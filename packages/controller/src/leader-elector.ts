@@ -211,10 +211,10 @@ class LeaseElector implements LeaderElector {
     const observed = this.#observed?.lease
     if (observed === undefined || observed.spec.holderIdentity !== this.#options.identity) return
     const now = formatMicroTime(this.#options.clock.now())
-    const { strategy: _, ...kept } = observed.spec
+    // Nobody holds it: the field goes, because the API server refuses an empty one.
+    const { strategy: _, holderIdentity: __, ...kept } = observed.spec
     const spec: LeaseSpec = {
       ...kept,
-      holderIdentity: '',
       leaseDurationSeconds: 1,
       renewTime: now,
       acquireTime: now,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { messageOf, type Runnable } from '@outrigger/foundation'
 
 /** One of several runnables ended although nobody asked it to. */
@@ -12,6 +13,9 @@ export class RunnableFailed extends Error {
   }
 }
 
+/** Far above what honest parts need, low enough to show a leak. */
+const listenerLimit = 500
+
 /**
  * Runs all of them side by side until `signal` aborts.
  *
@@ -21,6 +25,8 @@ export class RunnableFailed extends Error {
  */
 export async function runAll(runnables: readonly Runnable[], signal: AbortSignal): Promise<void> {
   const controller = new AbortController()
+  // Every part listens for the one signal to stop; Node's default of ten would call that a leak.
+  setMaxListeners(listenerLimit, controller.signal)
   const onAbort = () => controller.abort(signal.reason)
   if (signal.aborted) return
   signal.addEventListener('abort', onAbort, { once: true })

@@ -8,26 +8,26 @@ interface Timer {
 
 /** A clock that stands still until `advance` is called. For tests. */
 export class ManualClock implements Clock {
-  #now: number
+  /** Milliseconds since the start. Timers count in these, so that sums come out equal on both sides. */
+  #elapsed = 0
   #order = 0
   readonly #start: number
   readonly #timers = new Set<Timer>()
 
   constructor(start = Date.parse('2026-01-01T00:00:00Z')) {
     this.#start = start
-    this.#now = start
   }
 
   now(): number {
-    return this.#now
+    return this.#start + this.#elapsed
   }
 
   monotonic(): number {
-    return this.#now - this.#start
+    return this.#elapsed
   }
 
   after(delay: number, action: () => void): () => void {
-    const timer = { dueAt: this.#now + Math.max(0, delay), order: this.#order++, action }
+    const timer = { dueAt: this.#elapsed + Math.max(0, delay), order: this.#order++, action }
     this.#timers.add(timer)
     return () => void this.#timers.delete(timer)
   }
@@ -57,15 +57,15 @@ export class ManualClock implements Clock {
    * drained, so that a woken sleeper may set its next timer before time passes it.
    */
   async advance(milliseconds: number): Promise<void> {
-    const end = this.#now + milliseconds
+    const end = this.#elapsed + milliseconds
     await settle()
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
       this.#timers.delete(next)
-      this.#now = Math.max(this.#now, next.dueAt)
+      this.#elapsed = Math.max(this.#elapsed, next.dueAt)
       next.action()
       await settle()
     }
-    this.#now = end
+    this.#elapsed = end
     await settle()
   }
 

@@ -1,8 +1,8 @@
 import { fieldErrorBody, fieldErrorReason } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
 import { StatusError } from '../registry/status-error.ts'
-import { KindsUnderTest, type Outcome } from './kinds-under-test.ts'
 import recorded from './testdata/recorded-writes.json' with { type: 'json' }
+import { KindsUnderTest, type Outcome } from './testing/kinds-under-test.ts'
 
 interface Step {
   readonly method: string

@@ -1,7 +1,7 @@
 import { deepFreeze, type KubeObject } from '@outrigger/kube'
 import { expect, test } from 'vitest'
-import { KindsUnderTest } from './kinds-under-test.ts'
 import { knownSchema } from './known-schema.ts'
+import { KindsUnderTest } from './testing/kinds-under-test.ts'
 import { shapeForWire } from './wire-shape.ts'
 
 const podSchema = knownSchema('', 'v1', 'Pod')

@@ -1,6 +1,6 @@
 import type { Pod, ResourceQuota } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
-import { KindsUnderTest } from '../../kinds/kinds-under-test.ts'
+import { KindsUnderTest } from '../../kinds/testing/kinds-under-test.ts'
 import type { StatusError } from '../../registry/status-error.ts'
 
 describe('The built-in admission', () => {

@@ -1,6 +1,6 @@
 import type { Service } from '@outrigger/kube'
 import { expect, test } from 'vitest'
-import { KindsUnderTest } from '../kinds-under-test.ts'
+import { KindsUnderTest } from '../testing/kinds-under-test.ts'
 
 test('gives every service an address and a port of its own', async () => {
   const kinds = new KindsUnderTest()

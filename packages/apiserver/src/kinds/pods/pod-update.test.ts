@@ -1,6 +1,6 @@
 import { formatFieldError, type KubeObject, type Pod } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
-import { KindsUnderTest } from '../kinds-under-test.ts'
+import { KindsUnderTest } from '../testing/kinds-under-test.ts'
 import { lateSidecarsGate } from './pod-update-rules.ts'
 
 const label = 'serverless.alibabacloud.com/virtual-node'

@@ -1,12 +1,12 @@
 import { type Random, SeededRandom } from '@outrigger/foundation'
 import { ManualClock } from '@outrigger/foundation/testing'
 import { applyMergePatch, deepCopy, type FieldError, type KubeObject } from '@outrigger/kube'
-import { builtInAdmission } from '../admission/builtin/built-in-admission.ts'
-import type { AdmissionAttributes, AdmissionPlugin, Operation } from '../admission/plugin.ts'
-import { MemoryObjects } from '../auth/memory-objects.ts'
-import type { Resource, Strategy, WriteContext } from '../registry/resource.ts'
-import { builtInResources } from './built-in-resources.ts'
-import type { KindsEnvironment } from './environment.ts'
+import { builtInAdmission } from '../../admission/builtin/built-in-admission.ts'
+import type { AdmissionAttributes, AdmissionPlugin, Operation } from '../../admission/plugin.ts'
+import { MemoryObjects } from '../../auth/memory-objects.ts'
+import type { Resource, Strategy, WriteContext } from '../../registry/resource.ts'
+import { builtInResources } from '../built-in-resources.ts'
+import type { KindsEnvironment } from '../environment.ts'
 
 /** What a write came to. */
 export interface Outcome {
