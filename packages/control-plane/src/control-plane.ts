@@ -1,25 +1,54 @@
 import type { Client } from '@outrigger/client'
-import { createEventRecorder, createInformers, type EventRecorder, runAll } from '@outrigger/controller'
+import {
+  createEventRecorder,
+  createInformers,
+  type EventRecorder,
+  runAll,
+  withoutManagedFields,
+} from '@outrigger/controller'
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
 import {
+  type ConfigMap,
+  type ControllerRevision,
+  type CronJob,
+  type DaemonSet,
   type Deployment,
+  type EndpointSlice,
+  type Endpoints,
+  type Job,
   type Lease,
   type Namespace,
   type Node,
   type Pod,
+  type PodDisruptionBudget,
   type ReplicaSet,
+  type ReplicationController,
+  type ResourceQuota,
   resources,
+  type Service,
   type ServiceAccount,
+  type StatefulSet,
 } from '@outrigger/kube'
+import { createCronJobController } from './cron-job/cron-job-controller.ts'
+import { createDaemonSetController } from './daemon-set/daemon-set-controller.ts'
 import { createDeploymentController } from './deployment/deployment-controller.ts'
 import { createDiscovery } from './discovery.ts'
+import { createDisruptionController } from './disruption/disruption-controller.ts'
+import { createEndpointsController, sliceIndexes } from './endpoints/endpoints-controller.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
+import { createJobController, createJobOrphanController } from './job/job-controller.ts'
 import { createNamespaceController } from './namespace/namespace-controller.ts'
 import { createNodeLifecycleController } from './node/node-lifecycle-controller.ts'
-import { controllerUid, ownershipIndexes } from './ownership.ts'
-import { createReplicaSetController } from './replica-set/replica-set-controller.ts'
+import { indexes, podIndexes } from './ownership.ts'
+import { createPodGarbageController, finishedPodIndex } from './pod-gc/pod-garbage-controller.ts'
+import { createQuotaController } from './quota/quota-controller.ts'
+import {
+  createReplicaSetController,
+  createReplicationControllerController,
+} from './replica-set/replica-set-controller.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
-import { createServiceAccountController } from './service-account/service-account-controller.ts'
+import { createServiceAccountController, rootCaName } from './service-account/service-account-controller.ts'
+import { createStatefulSetController } from './stateful-set/stateful-set-controller.ts'
 
 export interface ControlPlaneOptions {
   readonly client: Client
@@ -48,44 +77,85 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
   const { client, clock, random, logger } = options
   const base = { client, clock, random, logger }
   const informers = createInformers(base)
-  const recorders = new Map<string, EventRecorder & Runnable>()
+  const recorders: EventRecorder[] = []
   const events = (component: string) => {
     const recorder = createEventRecorder({ ...base, component, host: '' })
-    recorders.set(component, recorder)
+    recorders.push(recorder)
     return recorder
   }
+  const trim = withoutManagedFields
 
-  const namespaces = informers.for<Namespace>(resources.namespaces)
-  const serviceAccounts = informers.for<ServiceAccount>(resources.serviceAccounts)
-  const nodes = informers.for<Node>(resources.nodes)
-  const leases = informers.for<Lease>(resources.leases, { namespace: 'kube-node-lease' })
-  const deployments = informers.for<Deployment>(resources.deployments)
-  const replicaSets = informers.for<ReplicaSet>(resources.replicaSets, {
-    indexes: { ...ownershipIndexes, namespace: (set) => [set.metadata.namespace ?? ''] },
+  const namespaces = informers.for<Namespace>(resources.namespaces, { trim })
+  const nodes = informers.for<Node>(resources.nodes, { trim })
+  const leases = informers.for<Lease>(resources.leases, { trim, namespace: 'kube-node-lease' })
+  const pods = informers.for<Pod>(resources.pods, { trim, indexes: { ...podIndexes, ...finishedPodIndex } })
+  const serviceAccounts = informers.for<ServiceAccount>(resources.serviceAccounts, { trim })
+  const rootCaConfigMaps = informers.for<ConfigMap>(resources.configMaps, {
+    trim,
+    fieldSelector: `metadata.name=${rootCaName}`,
   })
-  const pods = informers.for<Pod>(resources.pods, {
-    indexes: {
-      ...ownershipIndexes,
-      orphans: (pod) => (controllerUid(pod) === undefined ? [pod.metadata.namespace ?? ''] : []),
-      node: (pod) => (pod.spec.nodeName ? [pod.spec.nodeName] : []),
-    },
-  })
+  const own = { trim, indexes }
+  const deployments = informers.for<Deployment>(resources.deployments, own)
+  const replicaSets = informers.for<ReplicaSet>(resources.replicaSets, own)
+  const replicationControllers = informers.for<ReplicationController>(resources.replicationControllers, own)
+  const statefulSets = informers.for<StatefulSet>(resources.statefulSets, own)
+  const daemonSets = informers.for<DaemonSet>(resources.daemonSets, own)
+  const revisions = informers.for<ControllerRevision>(resources.controllerRevisions, own)
+  const jobs = informers.for<Job>(resources.jobs, own)
+  const cronJobs = informers.for<CronJob>(resources.cronJobs, own)
+  const services = informers.for<Service>(resources.services, own)
+  const slices = informers.for<EndpointSlice>(resources.endpointSlices, { trim, indexes: sliceIndexes })
+  const endpoints = informers.for<Endpoints>(resources.endpoints, { trim })
+  const budgets = informers.for<PodDisruptionBudget>(resources.podDisruptionBudgets, own)
+  const quotas = informers.for<ResourceQuota>(resources.resourceQuotas, own)
   const discovery = createDiscovery({ client, clock })
 
+  // Whole resources that are watched anyway; the garbage collector watches all others by itself.
+  const watched = [
+    ...[namespaces, nodes, pods, serviceAccounts, deployments, replicaSets, replicationControllers],
+    ...[statefulSets, daemonSets, revisions, jobs, cronJobs, services, slices, endpoints, budgets, quotas],
+  ]
+  const shared = new Map(watched.map((one) => [`${one.resource.resource}.${one.resource.group}`, one]))
+
   const controllers = [
-    createServiceAccountController({ ...base, namespaces, serviceAccounts, rootCa: options.rootCa }),
+    createServiceAccountController({
+      ...base,
+      ...{ namespaces, serviceAccounts, rootCaConfigMaps, rootCa: options.rootCa },
+    }),
     createScheduler({ ...base, pods, nodes, events: events('default-scheduler') }),
     createReplicaSetController({ ...base, replicaSets, pods, events: events('replicaset-controller') }),
+    createReplicationControllerController({
+      ...base,
+      ...{ replicationControllers, pods, events: events('replication-controller') },
+    }),
     createDeploymentController({
       ...base,
-      deployments,
-      replicaSets,
-      pods,
-      events: events('deployment-controller'),
+      ...{ deployments, replicaSets, pods, events: events('deployment-controller') },
     }),
+    createStatefulSetController({
+      ...base,
+      ...{ statefulSets, revisions, pods, events: events('statefulset-controller') },
+    }),
+    createDaemonSetController({
+      ...base,
+      ...{ daemonSets, revisions, nodes, pods, events: events('daemonset-controller') },
+    }),
+    createJobController({ ...base, jobs, pods, events: events('job-controller') }),
+    createJobOrphanController({ ...base, jobs, pods }),
+    createCronJobController({ ...base, cronJobs, jobs, events: events('cronjob-controller') }),
+    createEndpointsController({
+      ...base,
+      ...{ services, slices, endpoints, nodes, pods, events: events('endpoint-slice-controller') },
+    }),
+    createDisruptionController({
+      ...base,
+      ...{ budgets, deployments, replicaSets, replicationControllers, statefulSets, pods, discovery },
+    }),
+    createQuotaController({ ...base, quotas, pods, discovery }),
     createNodeLifecycleController({ ...base, nodes, leases, pods, events: events('node-controller') }),
+    createPodGarbageController({ ...base, pods }),
     createNamespaceController({ ...base, namespaces, discovery }),
-    createGarbageCollector({ ...base, discovery }),
+    createGarbageCollector({ ...base, discovery, shared }),
   ]
-  return [...recorders.values(), informers, ...controllers]
+  return [...recorders, informers, ...controllers]
 }

@@ -9,6 +9,7 @@ import {
 } from '@outrigger/controller'
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
 import {
+  compileLabelSelector,
   type Deployment,
   type Draft,
   deepEqual,
@@ -18,8 +19,10 @@ import {
   type ReplicaSet,
   resources,
 } from '@outrigger/kube'
-import { controllerUid, isControlledBy, ownedBy } from '../ownership.ts'
-import { isPodActive } from '../pod-state.ts'
+import { controllerReference, controllerUid, isControlledBy, ownedBy } from '../ownership.ts'
+import { claimObjects } from '../pods/claim.ts'
+import { isPodActive } from '../pods/pod-state.ts'
+import { templateHash } from '../revision/template-hash.ts'
 import { deploymentStatus, isComplete } from './deployment-status.ts'
 import {
   currentAnnotations,
@@ -30,12 +33,12 @@ import {
   templateHashLabel,
 } from './revision.ts'
 import { boundsOf, planProportionalScale, planRollingStep, type Resize, sizeOf } from './rollout.ts'
-import { templateHash } from './template-hash.ts'
 
 export interface DeploymentControllerOptions {
   readonly client: Client
+  /** Needs the index `namespace`. */
   readonly deployments: Informer<Deployment>
-  /** Needs the index `owner` (uid of the controlling owner). */
+  /** Needs the indexes `owner`, `orphans` and `uid`. */
   readonly replicaSets: Informer<ReplicaSet>
   /** Needs the index `owner` (uid of the controlling owner). */
   readonly pods: Informer<Pod>
@@ -68,6 +71,7 @@ export function createDeploymentController(options: DeploymentControllerOptions)
         const enqueueOwner = (set: ReplicaSet) => {
           const owner = ownedBy(set, 'Deployment')
           if (owner !== undefined) enqueue(`${set.metadata.namespace}/${owner.name}`)
+          if (controllerReference(set) === undefined) enqueueSelecting(deployments, set, enqueue)
         }
         const stops = [
           replicaSets.onChange({ onAdd: enqueueOwner, onUpdate: enqueueOwner, onDelete: enqueueOwner }),
@@ -86,6 +90,16 @@ export function createDeploymentController(options: DeploymentControllerOptions)
   })
 }
 
+function enqueueSelecting(
+  deployments: Informer<Deployment>,
+  set: ReplicaSet,
+  enqueue: (key: string) => void,
+): void {
+  for (const deployment of deployments.store.byIndex('namespace', set.metadata.namespace ?? ''))
+    if (compileLabelSelector(deployment.spec.selector).matches(set.metadata.labels ?? {}))
+      enqueue(keyOf(deployment))
+}
+
 /** One look at one Deployment. */
 class DeploymentPass {
   readonly #options: DeploymentControllerOptions
@@ -99,7 +113,7 @@ class DeploymentPass {
   async run(): Promise<Outcome> {
     const deployment = this.#options.deployments.store.get(this.#key)
     if (deployment === undefined) return waitForChange
-    const sets = this.#options.replicaSets.store.byIndex('owner', deployment.metadata.uid ?? '')
+    const sets = await this.#claim(deployment)
     let current = findCurrent(deployment, sets)
     const old = sets.filter((set) => set !== current)
     if (deployment.metadata.deletionTimestamp !== undefined) return this.#finish(deployment, current, old)
@@ -118,6 +132,20 @@ class DeploymentPass {
     await this.#step(deployment, current, old)
     await this.#trimHistory(deployment, old)
     return this.#finish(deployment, current, old)
+  }
+
+  #claim(deployment: Deployment): Promise<readonly ReplicaSet[]> {
+    const { client, replicaSets } = this.#options
+    return claimObjects<ReplicaSet>({
+      client,
+      owner: deployment,
+      ownerResource: resources.deployments,
+      resource: resources.replicaSets,
+      selector: compileLabelSelector(deployment.spec.selector),
+      owned: replicaSets.store.byIndex('owner', deployment.metadata.uid ?? ''),
+      orphans: replicaSets.store.byIndex('orphans', deployment.metadata.namespace ?? ''),
+      mayAdopt: () => true,
+    })
   }
 
   /** Whether spec.replicas changed since living ReplicaSets were last sized. */

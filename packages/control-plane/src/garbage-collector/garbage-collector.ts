@@ -2,12 +2,19 @@ import { type Client, isConflict, isNotFound } from '@outrigger/client'
 import {
   createController,
   createInformer,
+  type Informer,
   lookAgain,
   type Outcome,
   waitForChange,
 } from '@outrigger/controller'
-import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
-import { messageOf } from '@outrigger/foundation'
+import {
+  type Clock,
+  deferred,
+  type Logger,
+  messageOf,
+  type Random,
+  type Runnable,
+} from '@outrigger/foundation'
 import type { KubeObject, OwnerReference, ResourceRef } from '@outrigger/kube'
 import type { Discovery } from '../discovery.ts'
 import { type GraphNode, graphNode, OwnerGraph } from './owner-graph.ts'
@@ -18,8 +25,19 @@ export interface GarbageCollectorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Informers that run anyway and serve the collector too, by `resource.group`. */
+  readonly shared: ReadonlyMap<string, Informer<KubeObject>>
   /** Milliseconds between looks at which resources there are. Defaults to 5,000. */
   readonly discoverEvery?: number
+  /** Milliseconds before the first look, so that its many watches do not compete with what starts. Defaults to 1,000. */
+  readonly startAfter?: number
+}
+
+/** The watch of one resource. */
+interface Watch {
+  readonly synced: Promise<void>
+  readonly stop: () => void
+  readonly ended: Promise<void>
 }
 
 const foreground = 'foregroundDeletion'
@@ -28,12 +46,17 @@ const orphan = 'orphan'
 /** Written often, owning and owned by nothing worth collecting. */
 const ignored = new Set(['events.', 'events.events.k8s.io'])
 
+/** A resource that cannot be listed must not keep all others from being collected. */
+const longestSync = 30_000
+const rememberedAbsentees = 1_000
+
 /**
  * Deletes objects whose owners are gone and carries out foreground and orphan deletion.
  * Source: kubernetes/pkg/controller/garbagecollector.
  *
  * Guarantees: an object is deleted only after the API itself said that none of its owners exists with
- * the uid its reference names; the local graph alone never decides.
+ * the uid its reference names; the local graph alone can only spare an object, never condemn it. Nothing
+ * is collected before every resource has been listed once.
  */
 export function createGarbageCollector(options: GarbageCollectorOptions): Runnable {
   return new GarbageCollector(options)
@@ -44,6 +67,10 @@ class GarbageCollector implements Runnable {
   readonly #options: GarbageCollectorOptions
   readonly #graph = new OwnerGraph()
   readonly #kinds = new Map<string, ResourceRef>()
+  /** Owners the API said do not exist. A uid never comes back, so a thousand dependents ask once. */
+  readonly #absent = new Set<string>()
+  readonly #watching = deferred()
+  #isWatching = false
   #enqueue: (uid: string, after?: number) => void = () => {}
 
   constructor(options: GarbageCollectorOptions) {
@@ -52,12 +79,21 @@ class GarbageCollector implements Runnable {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#options
+    const collector = this
     const controller = createController({
       name: this.name,
       clock,
       random,
       logger,
       concurrency: 8,
+      informers: [
+        {
+          get hasSynced() {
+            return collector.#isWatching
+          },
+          synced: this.#watching.promise,
+        },
+      ],
       sources: [
         (enqueue) => {
           this.#enqueue = enqueue
@@ -71,24 +107,45 @@ class GarbageCollector implements Runnable {
   /** Keeps one metadata watch per deletable resource, following what the server serves. */
   async #watchEverything(signal: AbortSignal): Promise<void> {
     const { clock, discovery, logger } = this.#options
-    const watches = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>()
+    const watches = new Map<string, Watch>()
+    const ending = new Set<Promise<void>>()
+    await clock.sleep(this.#options.startAfter ?? 1_000, signal).catch(() => {})
     while (!signal.aborted) {
       try {
         const served = await this.#collectable(discovery, signal)
         for (const [id, watch] of watches) {
           if (served.has(id)) continue
-          watch.stop.abort()
           watches.delete(id)
+          watch.stop()
+          const ended = watch.ended.finally(() => ending.delete(ended))
+          ending.add(ended)
         }
-        for (const [id, ref] of served) if (!watches.has(id)) watches.set(id, this.#watch(ref))
+        for (const [id, ref] of served) if (!watches.has(id)) watches.set(id, this.#watch(id, ref))
+        if (!this.#isWatching) await this.#firstSync(watches, signal)
       } catch (error) {
         if (!signal.aborted)
           logger.warn('garbage collector could not learn what the server serves', { error: messageOf(error) })
       }
       await clock.sleep(this.#options.discoverEvery ?? 5_000, signal).catch(() => {})
     }
-    for (const watch of watches.values()) watch.stop.abort()
-    await Promise.all([...watches.values()].map((watch) => watch.ended))
+    for (const watch of watches.values()) watch.stop()
+    await Promise.all([...[...watches.values()].map((watch) => watch.ended), ...ending])
+  }
+
+  /** Lets collecting begin when everything has been listed once: before, every owner looks absent. */
+  async #firstSync(watches: ReadonlyMap<string, Watch>, signal: AbortSignal): Promise<void> {
+    const timeout = new AbortController()
+    const onAbort = () => timeout.abort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    await Promise.race([
+      Promise.all([...watches.values()].map((watch) => watch.synced)),
+      this.#options.clock.sleep(longestSync, timeout.signal).catch(() => {}),
+    ])
+    timeout.abort()
+    signal.removeEventListener('abort', onAbort)
+    if (signal.aborted) return
+    this.#isWatching = true
+    this.#watching.resolve()
   }
 
   async #collectable(discovery: Discovery, signal: AbortSignal): Promise<Map<string, ResourceRef>> {
@@ -102,9 +159,14 @@ class GarbageCollector implements Runnable {
     return served
   }
 
-  #watch(ref: ResourceRef): { readonly stop: AbortController; readonly ended: Promise<void> } {
+  #watch(id: string, ref: ResourceRef): Watch {
     const { client, clock, random, logger } = this.#options
-    const stop = new AbortController()
+    const shared = this.#options.shared.get(id)
+    if (shared !== undefined) {
+      const stop = this.#follow(ref, shared)
+      return { synced: shared.synced, stop, ended: Promise.resolve() }
+    }
+    const stopping = new AbortController()
     const informer = createInformer<KubeObject>({
       client,
       resource: ref,
@@ -113,15 +175,22 @@ class GarbageCollector implements Runnable {
       logger,
       trim: metadataOnly,
     })
-    informer.onChange({
+    this.#follow(ref, informer)
+    const ended = informer.run(stopping.signal)
+    const stop = () => {
+      stopping.abort()
+      // A resource that is no longer served has no objects any more.
+      for (const object of informer.store.list()) this.#lost(object)
+    }
+    return { synced: informer.synced, stop, ended }
+  }
+
+  #follow(ref: ResourceRef, informer: Informer<KubeObject>): () => void {
+    return informer.onChange({
       onAdd: (object) => this.#saw(ref, object),
-      onUpdate: (object, before) => {
-        if (object.metadata.uid !== before.metadata.uid) this.#lost(before)
-        this.#saw(ref, object)
-      },
+      onUpdate: (object) => this.#saw(ref, object),
       onDelete: (object) => this.#lost(object),
     })
-    return { stop, ended: informer.run(stop.signal) }
   }
 
   #saw(ref: ResourceRef, object: KubeObject): void {
@@ -195,6 +264,9 @@ class GarbageCollector implements Runnable {
     owner: OwnerReference,
     signal: AbortSignal,
   ): Promise<'solid' | 'waiting' | 'absent' | 'unknown'> {
+    const known = this.#graph.get(owner.uid)
+    if (known !== undefined && !known.isDeleting) return 'solid'
+    if (this.#absent.has(owner.uid)) return 'absent'
     const slash = owner.apiVersion.indexOf('/')
     const group = slash < 0 ? '' : owner.apiVersion.slice(0, slash)
     const ref = this.#kinds.get(`${group}/${owner.kind}`)
@@ -203,15 +275,22 @@ class GarbageCollector implements Runnable {
     if (ref.namespaced && node.namespace === '') return 'unknown'
     try {
       const found = await this.#options.client.get<KubeObject>(ref, key, { signal })
-      if (found.metadata.uid !== owner.uid) return 'absent'
+      if (found.metadata.uid !== owner.uid) return this.#rememberAbsent(owner.uid)
       const isWaiting =
         found.metadata.deletionTimestamp !== undefined &&
         found.metadata.finalizers?.includes(foreground) === true
       return isWaiting ? 'waiting' : 'solid'
     } catch (error) {
-      if (isNotFound(error)) return 'absent'
+      if (isNotFound(error)) return this.#rememberAbsent(owner.uid)
       throw error
     }
+  }
+
+  #rememberAbsent(uid: string): 'absent' {
+    const [oldest] = this.#absent
+    if (this.#absent.size >= rememberedAbsentees && oldest !== undefined) this.#absent.delete(oldest)
+    this.#absent.add(uid)
+    return 'absent'
   }
 
   async #dropOwners(node: GraphNode, uids: readonly string[], signal: AbortSignal): Promise<void> {

@@ -25,7 +25,7 @@ import {
   resources,
   toleratesTaint,
 } from '@outrigger/kube'
-import { isPodReady, podCondition } from '../pod-state.ts'
+import { isPodReady, podCondition } from '../pods/pod-state.ts'
 import { lastHeartbeat, silentConditions, untilEviction, wantedTaints } from './node-health.ts'
 
 export interface NodeLifecycleOptions {

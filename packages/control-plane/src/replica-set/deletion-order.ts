@@ -1,6 +1,6 @@
 import { parseTime } from '@outrigger/foundation'
 import type { Pod } from '@outrigger/kube'
-import { isPodReady, podCondition } from '../pod-state.ts'
+import { isPodReady, podCondition } from '../pods/pod-state.ts'
 
 const deletionCost = 'controller.kubernetes.io/pod-deletion-cost'
 const phaseRank: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 }

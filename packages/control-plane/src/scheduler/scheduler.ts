@@ -16,7 +16,7 @@ import {
   type Runnable,
 } from '@outrigger/foundation'
 import { keyOf, type Node, type Pod, type PodCondition, parseKey, resources } from '@outrigger/kube'
-import { podCondition } from '../pod-state.ts'
+import { podCondition } from '../pods/pod-state.ts'
 import { ClusterView } from './cluster-view.ts'
 import { planPlacement } from './placement.ts'
 

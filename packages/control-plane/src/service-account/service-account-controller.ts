@@ -3,10 +3,14 @@ import { createController, type Informer, type Outcome, waitForChange } from '@o
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
 import { type ConfigMap, keyOf, type Namespace, resources, type ServiceAccount } from '@outrigger/kube'
 
+import { isNamespaceTerminating } from '../namespace/terminating.ts'
+
 export interface ServiceAccountControllerOptions {
   readonly client: Client
   readonly namespaces: Informer<Namespace>
   readonly serviceAccounts: Informer<ServiceAccount>
+  /** Only those called `kube-root-ca.crt` matter. */
+  readonly rootCaConfigMaps: Informer<ConfigMap>
   /** The cluster's CA in PEM, published to every namespace as `kube-root-ca.crt`. */
   readonly rootCa: string
   readonly clock: Clock
@@ -14,22 +18,26 @@ export interface ServiceAccountControllerOptions {
   readonly logger: Logger
 }
 
+/** The name under which every namespace finds the cluster's CA. */
+export const rootCaName = 'kube-root-ca.crt'
+
 /**
  * Gives every namespace its service account `default` and the ConfigMap `kube-root-ca.crt`, again when
- * somebody removes the account. Source: kubernetes/pkg/controller/serviceaccount and .../certificates/rootcacertpublisher.
+ * somebody removes or changes them. Source: kubernetes/pkg/controller/serviceaccount and .../certificates/rootcacertpublisher.
  */
 export function createServiceAccountController(options: ServiceAccountControllerOptions): Runnable {
-  const { namespaces, serviceAccounts, clock, random, logger } = options
+  const { namespaces, serviceAccounts, rootCaConfigMaps, clock, random, logger } = options
   return createController({
     name: 'service-account',
     clock,
     random,
     logger,
     concurrency: 4,
-    informers: [namespaces, serviceAccounts],
+    informers: [namespaces, serviceAccounts, rootCaConfigMaps],
     sources: [
       (enqueue) => {
         const look = (namespace: Namespace) => enqueue(keyOf(namespace))
+        const lookAround = (map: ConfigMap) => enqueue(map.metadata.namespace ?? '')
         const stops = [
           namespaces.onChange({ onAdd: look }),
           serviceAccounts.onChange({
@@ -37,6 +45,7 @@ export function createServiceAccountController(options: ServiceAccountController
               if (account.metadata.name === 'default') enqueue(account.metadata.namespace ?? '')
             },
           }),
+          rootCaConfigMaps.onChange({ onUpdate: lookAround, onDelete: lookAround }),
         ]
         return () => {
           for (const stop of stops) stop()
@@ -55,7 +64,8 @@ async function reconcileNamespaceDefaults(
   if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return waitForChange
   if (options.serviceAccounts.store.get(`${name}/default`) === undefined)
     await ensureAccount(options.client, name)
-  await ensureRootCa(options.client, name, options.rootCa)
+  const published = options.rootCaConfigMaps.store.get(`${name}/${rootCaName}`)
+  if (published?.data?.['ca.crt'] !== options.rootCa) await ensureRootCa(options.client, name, options.rootCa)
   return waitForChange
 }
 
@@ -70,7 +80,7 @@ async function ensureAccount(client: Client, namespace: string): Promise<void> {
 }
 
 async function ensureRootCa(client: Client, namespace: string, rootCa: string): Promise<void> {
-  const name = 'kube-root-ca.crt'
+  const name = rootCaName
   const wanted = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -100,6 +110,5 @@ async function ensureRootCa(client: Client, namespace: string, rootCa: string): 
 
 /** The namespace may be on its way out, and somebody may have been quicker. */
 function ignoreRace(error: unknown): void {
-  const isGoing = error instanceof Error && /being terminated/.test(error.message)
-  if (!isAlreadyExists(error) && !isNotFound(error) && !isGoing) throw error
+  if (!isAlreadyExists(error) && !isNotFound(error) && !isNamespaceTerminating(error)) throw error
 }

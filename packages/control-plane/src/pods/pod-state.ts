@@ -28,3 +28,8 @@ export function untilAvailable(pod: Pod, minReadySeconds: number, now: number): 
   if (minReadySeconds === 0) return 0
   return Math.max(0, parseTime(ready.lastTransitionTime ?? '') + minReadySeconds * 1000 - now)
 }
+
+/** Whether the pod has ended for good. */
+export function isPodFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+}
