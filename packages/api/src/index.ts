@@ -3,7 +3,8 @@
 export { ConversionFailure, convertSidecarSet } from './conversion.ts'
 // Definitions
 export { customResourceDefinitions, type DefinitionOptions } from './custom-resource-definitions.ts'
-export { goJson, type JsonValue } from './go-json.ts'
+export { ExpressionError } from './expression-error.ts'
+export { goJson, type JsonValue, withSortedKeys } from './go-json.ts'
 // References to other namespaces
 export {
   type GrantQuestion,
@@ -11,6 +12,8 @@ export {
   isReferenceGranted,
   type ReferenceDecision,
 } from './grants.ts'
+export { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
+export { compileNamePattern, type NamePattern } from './name-pattern.ts'
 export {
   injectedEnv,
   isInjectionAnnotation,
@@ -20,7 +23,9 @@ export {
   sidecarSetLabels,
   sidecarSetUpgradableCondition,
   virtualNodeNames,
+  whitelistConfigMap,
 } from './names.ts'
+export { type Respelled, withTodaysSpelling } from './old-spelling.ts'
 export {
   explanationOf,
   type ForeignReference,
@@ -31,11 +36,20 @@ export {
   parseInjectedReferences,
   type ReferenceHolder,
 } from './references.ts'
+export {
+  type ExpressionResource,
+  evaluateResourceExpression,
+  resourceExpressionProblem,
+  usesVariable,
+} from './resource-expression.ts'
 // Kinds
 export {
   canaryBaseOf,
   customVersionOf,
+  isHotUpgrade,
   isNativeSidecar,
+  type ManagedSidecar,
+  managedSidecars,
   namespaceSelectorOf,
   type ResourceExpressions,
   type ResourcesPolicy,
@@ -43,6 +57,7 @@ export {
   type SidecarContainer,
   type SidecarContainerUpgradeStrategy,
   type SidecarSet,
+  type SidecarSetCondition,
   type SidecarSetInjectionStrategy,
   type SidecarSetPatchPodMetadata,
   type SidecarSetSpec,
@@ -50,6 +65,7 @@ export {
   type SidecarSetUpdateStrategy,
   type TransferEnv,
   type UpdatePriorityStrategy,
+  updatesNativeSidecars,
 } from './sidecar-set.ts'
 export { defaultSidecarSet, withDefaults } from './sidecar-set-defaults.ts'
 export { hashText, type SidecarSetHashes, sidecarSetHashes } from './sidecar-set-hash.ts'
@@ -62,7 +78,14 @@ export type {
   SidecarSetResourceBindingSpec,
   SidecarSetResourceBindingStatus,
 } from './sidecar-set-resource-binding.ts'
-export { revisionData, revisionHash, revisionName } from './sidecar-set-revision.ts'
+export {
+  controllerRevisionOf,
+  recordedData,
+  revisionData,
+  revisionHash,
+  revisionName,
+  sidecarSetAtRevision,
+} from './sidecar-set-revision.ts'
 export { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
 export { bindingErrors } from './validation-binding.ts'
 // Validation

@@ -29,6 +29,8 @@ export const sidecarSetAnnotations = {
   /** A canary if exactly `"true"` and `base` is not empty. */
   canary: 'apps.kruise.io/sidecarset-canary',
   base: 'apps.kruise.io/sidecarset-base',
+  /** Ours, value `"true"`: images of native sidecars are upgraded in place as well. */
+  updatesNativeSidecars: 'outrigger.dev/update-native-sidecars',
 } as const
 
 /** Labels on a SidecarSet (v1alpha1 view) and on its ControllerRevisions. */
@@ -90,6 +92,12 @@ export const virtualNodeNames = {
   taint: 'virtual-kubelet.io/provider',
   /** Group whose members are the virtual nodes; roles made from resource bindings are given to it. */
   group: 'outrigger:virtual-nodes',
+} as const
+
+/** Where an administrator says which annotations SidecarSets may patch, in the manager's own namespace. */
+export const whitelistConfigMap = {
+  name: 'kruise-configuration',
+  key: 'SidecarSet_PatchPodMetadata_WhiteList',
 } as const
 
 /** Name of the pod condition that tells whether its SidecarSets can be upgraded in place. */

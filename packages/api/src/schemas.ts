@@ -106,6 +106,9 @@ const specProperties: Record<string, JSONSchemaProps> = {
   }),
   revisionHistoryLimit: int32,
   patchPodMetadata: listOf(object({ annotations: textMap, patchPolicy: text })),
+  // Spellings of the first releases; admission turns them into updateStrategy, with a warning.
+  paused: flag,
+  strategy: object({ rollingUpdate: object({ maxUnavailable: intOrString }) }),
 }
 
 const sidecarSetStatus = object(
@@ -117,6 +120,22 @@ const sidecarSetStatus = object(
     updatedReadyPods: int32,
     latestRevision: text,
     collisionCount: int32,
+    conditions: {
+      ...listOf(
+        object(
+          {
+            type: text,
+            status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
+            reason: text,
+            message: text,
+            lastTransitionTime: { type: 'string', format: 'date-time' },
+          },
+          ['type', 'status'],
+        ),
+      ),
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['type'],
+    },
   },
   ['matchedPods', 'readyPods', 'updatedPods'],
 )

@@ -1,8 +1,9 @@
-import type { Volume } from '@outrigger/kube'
+import { type ControllerRevision, isRecord, type Volume } from '@outrigger/kube'
 import { goJson, type JsonValue, withSortedKeys } from './go-json.ts'
+import { outriggerResources, sidecarSetAnnotations, sidecarSetLabels } from './names.ts'
 import { projectSidecarContainers } from './sidecar-container-shape.ts'
-import type { SidecarSetSpec } from './sidecar-set.ts'
-import { safeEncode } from './sidecar-set-hash.ts'
+import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
+import { safeEncode, sidecarSetHashes } from './sidecar-set-hash.ts'
 
 /**
  * What a ControllerRevision records of a **defaulted** SidecarSet, as the text its name is made from:
@@ -34,6 +35,96 @@ export function revisionHash(data: string, collisionCount: number): string {
   for (const byte of new TextEncoder().encode(`${data}${collisionCount}`))
     hash = Math.imul(hash, 16777619) ^ byte
   return safeEncode(String(hash >>> 0))
+}
+
+/** What a ControllerRevision records, as the text `revisionData` gives for the same content. */
+export function recordedData({ data }: Pick<ControllerRevision, 'data'>): string {
+  return goJson(withSortedKeys((data ?? null) as JsonValue))
+}
+
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
+
+/**
+ * The ControllerRevision that records the present content of a **defaulted** SidecarSet. `revision` counts up from 1.
+ * It carries the SidecarSet's labels and annotations; what kubectl keeps for itself stays behind.
+ */
+export function controllerRevisionOf(
+  sidecarSet: SidecarSet,
+  { namespace, revision, collisionCount }: { namespace: string; revision: number; collisionCount: number },
+): ControllerRevision {
+  const { name, uid = '', labels, annotations } = sidecarSet.metadata
+  const data = revisionData(sidecarSet.spec)
+  const hash = revisionHash(data, collisionCount)
+  const customVersion = customVersionOf(sidecarSet)
+  const { [lastApplied]: _, ...kept } = annotations ?? {}
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: {
+      name: `${name.slice(0, 223)}-${hash}`,
+      namespace,
+      labels: {
+        ...labels,
+        [sidecarSetLabels.revisionHash]: hash,
+        ...(customVersion && { [sidecarSetLabels.customVersion]: customVersion }),
+        [sidecarSetLabels.name]: name,
+      },
+      annotations: kept,
+      ownerReferences: [
+        {
+          apiVersion: `${outriggerResources.sidecarSetsV1beta1.group}/${outriggerResources.sidecarSetsV1beta1.version}`,
+          kind: 'SidecarSet',
+          name,
+          uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    revision,
+    data: JSON.parse(data) as Record<string, unknown>,
+  }
+}
+
+/**
+ * The SidecarSet with the content a revision recorded: containers, volumes, pull secrets and annotations are those of
+ * the revision, nothing else of the spec is there, metadata is the present one with the hashes of the content.
+ * `undefined` when the revision records no SidecarSet.
+ */
+export function sidecarSetAtRevision(
+  sidecarSet: SidecarSet,
+  revision: ControllerRevision,
+): SidecarSet | undefined {
+  const recorded = isRecord(revision.data) ? revision.data['spec'] : undefined
+  if (!isRecord(recorded)) return undefined
+  const { $patch: _, ...content } = recorded
+  const spec = content as SidecarSetSpec
+  const { hash, hashWithoutImage } = recordedHashes(revision, spec)
+  return {
+    ...sidecarSet,
+    metadata: {
+      ...sidecarSet.metadata,
+      annotations: {
+        ...sidecarSet.metadata.annotations,
+        [sidecarSetAnnotations.hash]: hash,
+        [sidecarSetAnnotations.hashWithoutImage]: hashWithoutImage,
+      },
+    },
+    spec,
+    status: {
+      matchedPods: 0,
+      updatedPods: 0,
+      readyPods: 0,
+      ...sidecarSet.status,
+      latestRevision: revision.metadata.name,
+    },
+  }
+}
+
+function recordedHashes({ metadata }: ControllerRevision, spec: SidecarSetSpec) {
+  const hash = metadata.annotations?.[sidecarSetAnnotations.hash]
+  const hashWithoutImage = metadata.annotations?.[sidecarSetAnnotations.hashWithoutImage]
+  return hash && hashWithoutImage ? { hash, hashWithoutImage } : sidecarSetHashes(spec)
 }
 
 /** A volume as a typed serialisation prints it: nothing that is null, an empty list or an empty text inside a source. */

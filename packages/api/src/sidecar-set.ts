@@ -114,11 +114,50 @@ export interface SidecarSetStatus {
   updatedReadyPods?: number
   latestRevision?: string
   collisionCount?: number
+  /** Ours: `Progressing`, there only while a rollout has work left that it may not do now. */
+  conditions?: SidecarSetCondition[]
+}
+
+export interface SidecarSetCondition {
+  type: string
+  status: 'True' | 'False' | 'Unknown'
+  reason: string
+  message: string
+  lastTransitionTime?: string
 }
 
 /** A native sidecar: an init container that keeps running. */
 export function isNativeSidecar(container: Pick<Container, 'restartPolicy'>): boolean {
   return container.restartPolicy === 'Always'
+}
+
+/** Whether the images of its native sidecars are upgraded in place: OpenKruise never does, so it must be asked for. */
+export function updatesNativeSidecars(sidecarSet: { metadata: ObjectMeta }): boolean {
+  return sidecarSet.metadata.annotations?.[sidecarSetAnnotations.updatesNativeSidecars] === 'true'
+}
+
+/** A container whose image a rollout changes, and the list it stands in. */
+export interface ManagedSidecar {
+  readonly list: 'initContainers' | 'containers'
+  readonly sidecar: SidecarContainer
+}
+
+/** The containers whose images a rollout of this SidecarSet changes. */
+export function managedSidecars(sidecarSet: {
+  metadata: ObjectMeta
+  spec: SidecarSetSpec
+}): ManagedSidecar[] {
+  const { containers, initContainers } = sidecarSet.spec
+  const natives = updatesNativeSidecars(sidecarSet) ? (initContainers ?? []).filter(isNativeSidecar) : []
+  return [
+    ...natives.map((sidecar) => ({ list: 'initContainers' as const, sidecar })),
+    ...(containers ?? []).map((sidecar) => ({ list: 'containers' as const, sidecar })),
+  ]
+}
+
+/** Whether a container is upgraded hot: two containers of a pod take turns. */
+export function isHotUpgrade({ upgradeStrategy }: Pick<SidecarContainer, 'upgradeStrategy'>): boolean {
+  return upgradeStrategy?.upgradeType === 'HotUpgrade'
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   required,
 } from '@outrigger/kube'
 import { isNativeSidecar, type SidecarContainer, type SidecarSetSpec } from './sidecar-set.ts'
+import { resourcesPolicyErrors } from './validation-resources-policy.ts'
 
 const isQuantity = (value: string | number) => parseQuantity(value) !== undefined
 const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
@@ -95,28 +96,6 @@ function resourceErrors(path: string, { resources }: SidecarContainer): FieldErr
         ),
       )
   }
-  return errors
-}
-
-function resourcesPolicyErrors(
-  path: string,
-  container: SidecarContainer,
-  list: 'initContainers' | 'containers',
-): FieldError[] {
-  if (!container.resourcesPolicy) return []
-  const field = `${path}.resourcesPolicy`
-  // Ignoring it would give sidecars other resources than asked for.
-  const errors = [
-    invalid(field, container.name, 'is not supported by this release of Outrigger; set resources instead'),
-  ]
-  if (list === 'initContainers' && !isNativeSidecar(container))
-    errors.push(
-      invalid(
-        field,
-        container.name,
-        'only native sidecars (restartPolicy: Always) may have a resourcesPolicy among init containers',
-      ),
-    )
   return errors
 }
 

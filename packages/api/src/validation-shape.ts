@@ -29,6 +29,7 @@ export function sidecarSetShapeErrors(object: unknown): FieldError[] {
         : [invalid(`spec.${field}`, spec[field], 'must be an object')],
     ),
     ...patchErrors(spec['patchPodMetadata']),
+    ...['initContainers', 'containers'].flatMap((list) => policyErrors(spec[list], `spec.${list}`)),
   ]
 }
 
@@ -68,4 +69,29 @@ function patchErrors(value: unknown): FieldError[] {
       isRecord(annotations) && Object.values(annotations).every((text) => typeof text === 'string')
     return isRight ? [] : [invalid(`${path}[${i}].annotations`, annotations, 'must be a map of texts')]
   })
+}
+
+/** Core containers know no resourcesPolicy, so their schema does not look at it. */
+function policyErrors(containers: unknown, path: string): FieldError[] {
+  if (!Array.isArray(containers)) return []
+  return containers.flatMap((container, i) => {
+    const policy = isRecord(container) ? container['resourcesPolicy'] : undefined
+    if (isAbsent(policy) || isPolicy(policy)) return []
+    return [
+      invalid(`${path}[${i}].resourcesPolicy`, undefined, 'must be an object with texts for expressions'),
+    ]
+  })
+}
+
+function isPolicy(policy: unknown): boolean {
+  if (!isRecord(policy)) return false
+  const isText = (value: unknown) => isAbsent(value) || typeof value === 'string'
+  const { targetContainersMode, targetContainersNameRegex, resourcesExpr } = policy
+  const sides = isRecord(resourcesExpr) ? [resourcesExpr['limits'], resourcesExpr['requests']] : []
+  return (
+    isText(targetContainersMode) &&
+    isText(targetContainersNameRegex) &&
+    (isAbsent(resourcesExpr) || isRecord(resourcesExpr)) &&
+    sides.every((side) => isAbsent(side) || (isRecord(side) && isText(side['cpu']) && isText(side['memory'])))
+  )
 }

@@ -1,23 +1,43 @@
 import { type FieldError, type IntOrString, invalid, required } from '@outrigger/kube'
-import type { SidecarSetSpec } from './sidecar-set.ts'
+import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
+import { revisionName } from './sidecar-set-revision.ts'
 
-/** What is wrong with `injectionStrategy.revision` in itself. */
-export function revisionErrors({ injectionStrategy }: SidecarSetSpec): FieldError[] {
-  const revision = injectionStrategy?.revision
+type InjectionRevision = NonNullable<NonNullable<SidecarSetSpec['injectionStrategy']>['revision']>
+
+/**
+ * What is wrong with `injectionStrategy.revision`. It may name the very content that is being written, which is
+ * not recorded yet.
+ */
+export function revisionErrors(
+  sidecarSet: SidecarSet,
+  hasRevision: ((sidecarSet: SidecarSet) => boolean) | undefined,
+): FieldError[] {
+  const revision = sidecarSet.spec.injectionStrategy?.revision
   if (!revision) return []
-  // Injecting the newest content instead would be the opposite of what is asked for.
-  const errors: FieldError[] = [
-    invalid(
-      'revision',
-      revision,
-      'injection of an older revision is not supported by this release of Outrigger',
-    ),
-  ]
+  const errors: FieldError[] = []
   if (!revision.revisionName && !revision.customVersion)
     errors.push(invalid('revision', revision, 'revisionName and customVersion cannot both be empty'))
+  else if (hasRevision && !namesItself(sidecarSet, revision) && !hasRevision(sidecarSet))
+    errors.push(
+      invalid(
+        'revision',
+        revision.revisionName || revision.customVersion,
+        'cannot find this revision among those recorded for the SidecarSet',
+      ),
+    )
   if (revision.policy && revision.policy !== 'Always' && revision.policy !== 'Partial')
     errors.push(invalid('revision.policy', revision.policy, 'must be Always or Partial'))
   return errors
+}
+
+function namesItself(sidecarSet: SidecarSet, revision: InjectionRevision): boolean {
+  if (revision.revisionName) {
+    const { name } = sidecarSet.metadata
+    return (
+      revision.revisionName === revisionName(name, sidecarSet.spec, sidecarSet.status?.collisionCount ?? 0)
+    )
+  }
+  return revision.customVersion === customVersionOf(sidecarSet)
 }
 
 /** What is wrong with the settings that only a rolling update reads. */

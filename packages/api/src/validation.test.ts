@@ -20,7 +20,7 @@ function sidecarSet(
 }
 
 function complaints(subject: SidecarSet, facts: Partial<SidecarSetFacts> = {}): string[] {
-  return sidecarSetErrors(subject, { others: [], ...facts }).map(formatFieldError)
+  return sidecarSetErrors(subject, { others: [], hasRevision: () => false, ...facts }).map(formatFieldError)
 }
 
 describe('validation of a SidecarSet', () => {
@@ -65,9 +65,60 @@ describe('validation of a SidecarSet', () => {
       { containers: [{ name: 'a', image: 'a', transferEnv: [{ sourceContainerNameFrom: {} }] }] },
       /sourceContainerNameFrom.fieldRef: Required value/,
     ],
+    [
+      'a resourcesPolicy beside resources',
+      {
+        containers: [
+          {
+            name: 'a',
+            image: 'a',
+            resources: { limits: { cpu: '1' } },
+            resourcesPolicy: { targetContainersMode: 'sum', resourcesExpr: { limits: { cpu: 'cpu' } } },
+          },
+        ],
+      },
+      /resourcesPolicy: Invalid value: "a": cannot be used together/,
+    ],
+    [
+      'a resourcesPolicy whose expression can never be right',
+      {
+        containers: [
+          {
+            name: 'a',
+            image: 'a',
+            resourcesPolicy: {
+              targetContainersMode: 'sum',
+              targetContainersNameRegex: '.*',
+              resourcesExpr: { limits: { cpu: 'cpu*cpu' } },
+            },
+          },
+        ],
+      },
+      /resourcesExpr.limits.cpu: Invalid value: "cpu\*cpu"/,
+    ],
+    [
+      'a revision that names nothing',
+      { injectionStrategy: { revision: { policy: 'Partial' } } },
+      /^revision: .*cannot both be empty/,
+    ],
+    [
+      'a revision that is not recorded',
+      { injectionStrategy: { revision: { customVersion: '1' } } },
+      /^revision: Invalid value: "1": cannot find/,
+    ],
   ])('refuses %s', (what, spec, complaint) => {
     const name = what === 'a dot in the name' ? 'a.b' : 's'
     expect(complaints(sidecarSet(name, spec))).toEqual([expect.stringMatching(complaint)])
+  })
+
+  it('accepts a revision that is the content being written', () => {
+    const spec = { customVersion: '2', injectionStrategy: { revision: { customVersion: '2' } } }
+    expect(complaints(sidecarSet('s', spec))).toEqual([])
+  })
+
+  it('lets native sidecars be rolled where the SidecarSet asks for it', () => {
+    const spec: SidecarSetSpec = { initContainers: [{ name: 'p', image: 'a', restartPolicy: 'Always' }] }
+    expect(complaints(sidecarSet('s', spec, { 'outrigger.dev/update-native-sidecars': 'true' }))).toEqual([])
   })
 
   it('refuses to add a container or to change its upgrade type on an update', () => {

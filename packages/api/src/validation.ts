@@ -1,6 +1,13 @@
 import { type FieldError, invalid, type LabelSelector, required, tooLong } from '@outrigger/kube'
+import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 import { sidecarSetAnnotations } from './names.ts'
-import { canaryBaseOf, isNativeSidecar, namespaceSelectorOf, type SidecarSet } from './sidecar-set.ts'
+import {
+  canaryBaseOf,
+  isNativeSidecar,
+  namespaceSelectorOf,
+  type SidecarSet,
+  updatesNativeSidecars,
+} from './sidecar-set.ts'
 import { conflictErrors } from './validation-conflicts.ts'
 import { containerErrors } from './validation-containers.ts'
 import { patchMetadataErrors, revisionErrors, rollingUpdateErrors } from './validation-strategy.ts'
@@ -11,6 +18,10 @@ export interface SidecarSetFacts {
   readonly old?: SidecarSet
   /** All SidecarSets; the object itself among them does no harm. */
   readonly others: readonly SidecarSet[]
+  /** Whether the revision that injectionStrategy.revision names is recorded. Left out: not asked, as offline. */
+  readonly hasRevision?: (sidecarSet: SidecarSet) => boolean
+  /** Which annotations may be patched. Left out: not asked. */
+  readonly whitelist?: MetadataWhitelist
 }
 
 /**
@@ -22,6 +33,8 @@ export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts)
     ...nameErrors(sidecarSet),
     ...canaryErrors(sidecarSet, facts),
     ...specErrors(sidecarSet),
+    ...revisionErrors(sidecarSet, facts.hasRevision),
+    ...(facts.whitelist ? whitelistErrors(sidecarSet, facts.whitelist) : []),
     ...(facts.old ? updateErrors(sidecarSet, facts.old) : []),
   ]
   return errors.length > 0 ? errors : conflictErrors(sidecarSet, facts.others)
@@ -57,11 +70,11 @@ function specErrors(sidecarSet: SidecarSet): FieldError[] {
   const errors: FieldError[] = []
   const isRolling = spec.updateStrategy?.type === 'RollingUpdate'
   for (const container of spec.initContainers ?? []) {
-    if (isRolling && isNativeSidecar(container))
+    if (isRolling && isNativeSidecar(container) && !updatesNativeSidecars(sidecarSet))
       errors.push(
         required(
           'spec.updateStrategy',
-          `init container ${container.name} is a native sidecar and cannot be upgraded in place; set updateStrategy.type to NotUpdate`,
+          `init container ${container.name} is a native sidecar and cannot be upgraded in place; set updateStrategy.type to NotUpdate, or allow it with the annotation ${sidecarSetAnnotations.updatesNativeSidecars}: "true"`,
         ),
       )
   }
@@ -79,7 +92,6 @@ function specErrors(sidecarSet: SidecarSet): FieldError[] {
   if (namespaceSelector) errors.push(...selectorErrors('spec.namespaceSelector', namespaceSelector))
   if (isRolling && spec.updateStrategy?.selector)
     errors.push(...selectorErrors('spec.updateStrategy.selector', spec.updateStrategy.selector))
-  errors.push(...revisionErrors(spec))
   if (isRolling) errors.push(...rollingUpdateErrors(spec))
   if (!spec.containers?.length && !spec.initContainers?.length)
     errors.push(required('spec', 'at least one container or init container'))
