@@ -6,6 +6,7 @@ import {
   type TransferEnv,
 } from '@outrigger/api'
 import type { Container, EnvVar, Pod, Volume, VolumeDevice, VolumeMount } from '@outrigger/kube'
+import { resourcesByPolicy } from './resources-policy.ts'
 
 /** A container made for one pod from a SidecarSet's description. */
 export interface BuiltSidecar {
@@ -26,17 +27,23 @@ export interface AppContainers {
   readonly containers: readonly Container[]
   /** `container/variable` to the variable; the last of a name counts. */
   readonly variables: ReadonlyMap<string, EnvVar>
+  /** Containers that a resourcesPolicy may look at. */
+  readonly measurable: readonly Container[]
 }
 
 /** `replaced` names containers that injection takes out: they share nothing, or injecting twice would differ. */
-export function appContainersOf(pod: Pod, replaced: ReadonlySet<string>): AppContainers {
+export function appContainersOf(
+  pod: Pod,
+  replaced: ReadonlySet<string>,
+  measurable: readonly Container[] = [],
+): AppContainers {
   const containers = pod.spec.containers.filter(
     (container) => !isInjected(container) && !replaced.has(container.name),
   )
   const variables = new Map<string, EnvVar>()
   for (const { name, env } of containers)
     for (const variable of env ?? []) variables.set(`${name}/${variable.name}`, variable)
-  return { pod, containers, variables }
+  return { pod, containers, variables, measurable }
 }
 
 /** Whether a container says of itself that it was injected. Anyone can write that; it grants nothing. */
@@ -61,7 +68,7 @@ export function buildSidecar(
     shareVolumePolicy: _share,
     shareVolumeDevicePolicy: _devices,
     transferEnv: _transfer,
-    resourcesPolicy: _resources,
+    resourcesPolicy,
     ...own
   } = sidecar
   const volumeMounts = mergedMounts(own.volumeMounts, own.volumeDevices, shared.mounts)
@@ -71,6 +78,9 @@ export function buildSidecar(
     env: mergedEnv(own.env ?? [], [...transferredEnv(sidecar, app), ...shared.env]),
     ...(volumeMounts && { volumeMounts }),
     ...(volumeDevices && { volumeDevices }),
+    ...(resourcesPolicy && {
+      resources: resourcesByPolicy(sidecarSet.metadata.name, sidecar, resourcesPolicy, app.measurable),
+    }),
   }
   const built = {
     sidecarSet: sidecarSet.metadata.name,

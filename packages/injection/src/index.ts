@@ -1,6 +1,7 @@
 // Deciding
 export { applyPlan, patchOf } from './apply-plan.ts'
 export { isInjected } from './build-sidecar.ts'
+export { contentFor, type RevisionFacts, type RevisionSource } from './injected-revision.ts'
 export { InjectionFailure } from './injection-failure.ts'
 export {
   type InjectionRecord,
@@ -29,7 +30,14 @@ export {
   type VolumeDecision,
 } from './plan.ts'
 // Refusing
-export { authoredPodErrors, hasVirtualNodeLabel, injectedPodErrors, updatedPodErrors } from './pod-guard.ts'
+export {
+  authoredPodErrors,
+  falseClaimErrors,
+  hasVirtualNodeLabel,
+  injectedPodErrors,
+  type PodProspects,
+  updatedPodErrors,
+} from './pod-guard.ts'
 export { type CompiledSidecarSet, compileSidecarSet, SidecarSetIndex } from './sidecar-set-index.ts'
 export {
   type Destination,

@@ -82,6 +82,11 @@ export function revisionNameOf(sidecarSet: SidecarSet): string {
   return name
 }
 
+/** Says by which name the content of this SidecarSet object is recorded, where that cannot be computed. */
+export function rememberRevisionName(sidecarSet: SidecarSet, name: string): void {
+  revisionNames.set(sidecarSet, name)
+}
+
 function formatRecord({
   updateTimestamp,
   hash,

@@ -15,6 +15,7 @@ import {
   injectedReferencesOf,
   isInjected,
 } from './build-sidecar.ts'
+import { contentFor, contentsFor, type RevisionFacts } from './injected-revision.ts'
 import { injectionAnnotations } from './injection-records.ts'
 import {
   isActive,
@@ -24,6 +25,7 @@ import {
   suppressBases,
 } from './match.ts'
 import { patchAnnotations } from './patch-metadata.ts'
+import { measurableContainers } from './resources-policy.ts'
 import type { SidecarSetIndex } from './sidecar-set-index.ts'
 import {
   type Destination,
@@ -33,7 +35,7 @@ import {
 } from './virtual-node.ts'
 
 /** What a plan is made from, besides the pod. */
-export interface InjectionFacts {
+export interface InjectionFacts extends RevisionFacts {
   readonly sidecarSets: SidecarSetIndex
   readonly namespace: NamespaceFacts
   /** RFC 3339 in whole seconds: the time new records carry. */
@@ -133,8 +135,9 @@ function changedFields(before: Pod['spec'], after: Pod['spec']): Partial<Pod['sp
  */
 export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
   if (!isActive(pod)) return emptyPlan([])
-  const { decisions, selected } = selectSidecarSets(pod, facts)
-  if (selected.length === 0) return emptyPlan(decisions)
+  const { decisions, selected: matching } = selectSidecarSets(pod, facts)
+  if (matching.length === 0) return emptyPlan(decisions)
+  const selected = matching.map((sidecarSet) => contentFor(sidecarSet, pod, facts))
 
   const patched = patchAnnotations(pod.metadata.annotations ?? {}, selected)
   const subject =
@@ -213,7 +216,7 @@ function buildAll(
   sidecarSets: readonly SidecarSet[],
 ): Record<'initContainers' | 'containers', BuiltSidecar[]> {
   const names = sidecarSets.flatMap(({ spec }) => (spec.containers ?? []).map(({ name }) => name))
-  const app = appContainersOf(pod, new Set(names))
+  const app = appContainersOf(pod, new Set(names), measurableContainers(pod, sidecarSets))
   const buildList = (list: 'initContainers' | 'containers') =>
     sidecarSets.flatMap((sidecarSet) =>
       (sidecarSet.spec[list] ?? []).flatMap((sidecar) => buildSidecar(sidecarSet, sidecar, list, app)),
@@ -362,11 +365,15 @@ function referencesOf(built: readonly BuiltSidecar[], pod: Pod): InjectedReferen
 /** Everything the SidecarSets that match this pod may rightly have brought of other namespaces. */
 export function expectedReferences(
   pod: Pod,
-  facts: Pick<InjectionFacts, 'sidecarSets' | 'namespace'>,
+  facts: Pick<InjectionFacts, 'sidecarSets' | 'namespace' | 'revisions'>,
 ): InjectedReference[] {
   const { selected } = selectSidecarSets(pod, facts)
-  const built = buildAll(pod, selected)
-  return referencesOf([...built.initContainers, ...built.containers], pod)
+  return selected
+    .flatMap((sidecarSet) => contentsFor(sidecarSet, pod, facts))
+    .flatMap((content) => {
+      const built = buildAll(pod, [content])
+      return referencesOf([...built.initContainers, ...built.containers], pod)
+    })
 }
 
 function difference(

@@ -2,6 +2,7 @@ import {
   explanationOf,
   foreignReferencesOf,
   type InjectedReference,
+  isHotUpgrade,
   isInjectionAnnotation,
   parseInjectedReferences,
   podAnnotations,
@@ -9,6 +10,8 @@ import {
 } from '@outrigger/api'
 import { type FieldError, forbidden, invalid, type Pod } from '@outrigger/kube'
 import { isInjected } from './build-sidecar.ts'
+import { coversPod, type NamespaceFacts } from './match.ts'
+import type { SidecarSetIndex } from './sidecar-set-index.ts'
 
 // What a pod's author may not write. The virtual node believes the label and the record of injected
 // references because these rules keep everyone but injection from writing them.
@@ -20,8 +23,17 @@ export function hasVirtualNodeLabel(pod: Pod): boolean {
   return pod.metadata.labels?.[podLabel] !== undefined
 }
 
+/** Where a pod goes, as far as its author may be held to it. */
+export interface PodProspects {
+  /**
+   * Whether it goes to a virtual node, where records of injection are believed. Elsewhere they are harmless and stay,
+   * as in OpenKruise: backups of ordinary pods can be restored. Default true.
+   */
+  readonly goesToVirtualNode?: boolean
+}
+
 /** What is wrong with a pod as its author wrote it, before injection. */
-export function authoredPodErrors(pod: Pod): FieldError[] {
+export function authoredPodErrors(pod: Pod, { goesToVirtualNode = true }: PodProspects = {}): FieldError[] {
   const errors: FieldError[] = []
   if (hasVirtualNodeLabel(pod))
     errors.push(
@@ -30,7 +42,8 @@ export function authoredPodErrors(pod: Pod): FieldError[] {
         `is set by Outrigger alone, once the pod's placement on a virtual node is certain; remove it, and ask for a virtual node with the label ${virtualNodeNames.eciLabel}: "true"`,
       ),
     )
-  errors.push(...claimErrors(pod), ...authoredReferenceErrors(pod))
+  if (goesToVirtualNode) errors.push(...claimErrors(pod))
+  errors.push(...authoredReferenceErrors(pod))
   return errors
 }
 
@@ -51,6 +64,36 @@ function claimErrors(pod: Pod): FieldError[] {
       `${claims.length > 1 ? `it and ${claims.slice(1).join(', ')} are` : 'it is'} written by injection alone; ${remedy}`,
     ),
   ]
+}
+
+/**
+ * What an injected pod claims and does not have: SidecarSets that do not cover it, or whose containers it lacks. For
+ * pods that reach a virtual node late, with records from before.
+ */
+export function falseClaimErrors(
+  pod: Pod,
+  { sidecarSets, namespace }: { readonly sidecarSets: SidecarSetIndex; readonly namespace: NamespaceFacts },
+): FieldError[] {
+  const present = new Set(
+    [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name),
+  )
+  const claimed = pod.metadata.annotations?.[podAnnotations.injectedList]?.split(',').filter(Boolean) ?? []
+  return claimed.flatMap((name) => {
+    const compiled = sidecarSets.get(name)
+    const covers = compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, namespace)
+    const lacks = compiled?.sidecarSet.spec.containers?.find(
+      (sidecar) => !present.has(isHotUpgrade(sidecar) ? `${sidecar.name}-1` : sidecar.name),
+    )
+    if (covers && lacks === undefined) return []
+    return [
+      forbidden(
+        `metadata.annotations[${podAnnotations.injectedList}]`,
+        covers
+          ? `claims SidecarSet ${name}, but the pod has no container ${lacks?.name}`
+          : `claims SidecarSet ${name}, which is not one for this pod`,
+      ),
+    ]
+  })
 }
 
 function authoredReferenceErrors(pod: Pod): FieldError[] {
