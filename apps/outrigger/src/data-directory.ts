@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
+import { processExists } from './environment.ts'
 
-/** Where a cluster keeps what must survive: one folder, readable by its owner only. */
+/** Where a cluster keeps what must survive: one folder, readable by its owner only, used by one process at a time. */
 export interface DataDirectory {
   readonly path: string
   /** Certificates and keys. */
@@ -16,25 +16,21 @@ export interface DataDirectory {
   readonly pods: string
   /** Default place of the kubeconfig. */
   readonly kubeconfig: string
-  /** Short and unique for this folder: part of socket and bridge names. */
-  readonly id: string
+  /** Lets the next process in. Repeatable. */
+  release(): Promise<void>
 }
 
-/** Makes the folder and its parts with mode 0700. @throws UserError when it cannot. */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
-  const directory: DataDirectory = {
-    path,
-    pki: join(path, 'pki'),
-    store: join(path, 'store'),
-    containerd: join(path, 'containerd'),
-    pods: join(path, 'pods'),
-    kubeconfig: join(path, 'kubeconfig'),
-    id: createHash('sha256').update(path).digest('hex').slice(0, 8),
-  }
+/**
+ * Makes the folder and its parts with mode 0700 and takes it for this process.
+ *
+ * @throws UserError when it cannot be written or another process uses it.
+ */
+export async function openDataDirectory(path: string, processId: number): Promise<DataDirectory> {
+  const directory = placesIn(path)
+  const lock = join(path, 'lock')
   try {
-    for (const folder of [path, directory.pki, directory.store, directory.pods]) {
+    for (const folder of [path, directory.pki, directory.store, directory.pods])
       await mkdir(folder, { recursive: true, mode: 0o700 })
-    }
     await chmod(path, 0o700)
   } catch (error) {
     throw new UserError(
@@ -43,9 +39,62 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
       { cause: error },
     )
   }
-  return directory
+  await takeLock(lock, path, processId)
+  return { ...directory, release: () => rm(lock, { force: true }) }
 }
 
+/** Removes what a cluster keeps in the folder, and the folder if nothing else is in it. */
 export async function removeDataDirectory(directory: DataDirectory): Promise<void> {
-  await rm(directory.path, { recursive: true, force: true })
+  const { path, pki, store, containerd, pods, kubeconfig } = directory
+  // Somebody may have named a folder that holds other things too.
+  for (const part of [pki, store, containerd, pods, kubeconfig, join(path, 'lock')])
+    await rm(part, { recursive: true, force: true })
+  await rmdir(path).catch(() => {})
+}
+
+function placesIn(path: string): Omit<DataDirectory, 'release'> {
+  return {
+    path,
+    pki: join(path, 'pki'),
+    store: join(path, 'store'),
+    containerd: join(path, 'containerd'),
+    pods: join(path, 'pods'),
+    kubeconfig: join(path, 'kubeconfig'),
+  }
+}
+
+/** The lock names its holder; one whose holder is gone (kill -9, power cut) is taken over. */
+async function takeLock(lock: string, path: string, processId: number): Promise<void> {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const file = await open(lock, 'wx', 0o600).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined
+      throw new UserError(
+        `the data directory ${path} cannot be used: ${messageOf(error)}`,
+        'choose another one with --data-dir',
+        { cause: error },
+      )
+    })
+    if (file !== undefined) {
+      await file.writeFile(`${processId}\n`)
+      await file.close()
+      return
+    }
+    const holder = Number(await readFile(lock, 'utf8').catch(() => ''))
+    if (holder !== processId && (await isOutrigger(holder))) {
+      throw new UserError(
+        `the data directory ${path} is in use by process ${holder}`,
+        'stop that one first, or choose another folder with --data-dir',
+      )
+    }
+    await rm(lock, { force: true })
+  }
+  throw new UserError(`the data directory ${path} is being taken by another process`, 'try again')
+}
+
+/** Whether a process with this number lives and is one of ours; numbers are used again after a restart of the machine. */
+async function isOutrigger(processId: number): Promise<boolean> {
+  if (!Number.isInteger(processId) || processId <= 0) return false
+  if (!processExists(processId)) return false
+  const commandLine = await readFile(`/proc/${processId}/cmdline`, 'utf8').catch(() => 'outrigger')
+  return commandLine.includes('outrigger')
 }

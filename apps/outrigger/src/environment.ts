@@ -61,3 +61,19 @@ export function stopSignal(): AbortSignal {
   process.on('SIGTERM', onSignal)
   return controller.signal
 }
+
+/** Calls back on every SIGHUP, the usual request to look at one's files again. Returns a function that ends it. */
+export function onHangUp(listener: () => void): () => void {
+  process.on('SIGHUP', listener)
+  return () => void process.off('SIGHUP', listener)
+}
+
+/** Whether a process with this number lives, whoever it belongs to. */
+export function processExists(processId: number): boolean {
+  try {
+    process.kill(processId, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}

@@ -5,6 +5,7 @@ import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
 import { addInjectCommand } from './commands/inject.ts'
 import { addInstallCommand } from './commands/install.ts'
+import { addLintCommand } from './commands/lint.ts'
 import { addManagerCommand } from './commands/manager.ts'
 import { addNodeCommand } from './commands/node.ts'
 import { addUpCommand } from './commands/up.ts'
@@ -46,6 +47,7 @@ const commands = [
   addControlPlaneCommand,
   addInstallCommand,
   addInjectCommand,
+  addLintCommand,
 ]
 
 function report(error: unknown, environment: Environment): void {

@@ -36,7 +36,8 @@ export function addApiServerCommand(program: Command, environment: Environment):
 
 async function begin(settings: ApiServerSettings, environment: Environment, service: Service): Promise<void> {
   const path = settings.dataDir ?? join(environment.homeDirectory, '.outrigger')
-  const directory = await openDataDirectory(absolutePath(environment, path))
+  const directory = await openDataDirectory(absolutePath(environment, path), environment.processId)
+  service.atEnd(() => directory.release())
   const names = { hostName: environment.hostName, bindAddress: settings.bindAddress, nodes: [] }
   const folder = await ensureClusterCertificates(directory, names, service)
   const server = await createApiServerPart({ ...settings, directory, folder }, service)

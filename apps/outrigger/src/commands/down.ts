@@ -24,7 +24,7 @@ async function takeDown(settings: DownSettings, environment: Environment): Promi
   await access(path).catch((error: unknown) => {
     throw new UserError(`there is no cluster in ${path}`, 'name its folder with --data-dir', { cause: error })
   })
-  const directory = await openDataDirectory(path)
+  const directory = await openDataDirectory(path, environment.processId)
   const hasContainers = await access(directory.containerd).then(
     () => true,
     () => false,
@@ -38,6 +38,7 @@ async function takeDown(settings: DownSettings, environment: Environment): Promi
     })
     await containerd.stop(settings.purge ? 'remove everything' : 'stop pods')
   }
+  await directory.release()
   if (settings.purge) await removeDataDirectory(directory)
   environment.writeOut(
     settings.purge ? `Nothing is left of ${path}.\n` : 'No container runs any more; the state is kept.\n',

@@ -61,7 +61,9 @@ async function begin(settings: NodeSettings, environment: Environment, service: 
   const address = settings.address ?? firstAddress()
   const directory = await openDataDirectory(
     absolutePath(environment, settings.dataDir ?? join(environment.homeDirectory, '.outrigger-node')),
+    environment.processId,
   )
+  service.atEnd(() => directory.release())
   const client = connect(settings, environment, { clock, logger, userAgent: 'outrigger/node' })
   service.atEnd(() => client.close())
   const runtimes = await openPodRuntimes(

@@ -1,5 +1,7 @@
 import {
+  aborted,
   type Clock,
+  deferred,
   type Logger,
   type Random,
   type Runnable,
@@ -22,6 +24,10 @@ export interface Service {
   start<T>(runnable: Runnable, ready?: Promise<T>): Promise<T | undefined>
   /** Runs at the end, after all parts have ended, last added first. */
   atEnd(cleanUp: () => Promise<unknown>): void
+  /** Asks for everything to be stopped and begun again in this process. */
+  restart(): void
+  /** Whether the end that is coming is a restart's. */
+  readonly isRestarting: boolean
 }
 
 /** The flags of every long-running command. */
@@ -43,7 +49,8 @@ export function withLogFlags(command: Command): Command {
 
 /**
  * Runs a long-running command: `begin` starts its parts, then it goes on until it is asked to stop or a
- * part fails. However it ends, parts are stopped in reverse order and clean-up runs.
+ * part fails. However it ends, parts are stopped in reverse order and clean-up runs. A restart is the
+ * same, and then `begin` again.
  */
 export async function serve(
   settings: LogSettings,
@@ -58,25 +65,43 @@ export async function serve(
     verbosity: settings.verbosity,
     write: environment.writeError,
   })
-  const signal = stopSignal()
+  const asked = stopSignal()
+  const stopped = aborted(asked)
+  const base = { clock, random: new SystemRandom(), logger }
+  while (!asked.aborted) await runRound(base, asked, stopped, begin)
+}
+
+async function runRound(
+  base: Pick<Service, 'clock' | 'random' | 'logger'>,
+  asked: AbortSignal,
+  stopped: Promise<void>,
+  begin: (service: Service) => Promise<void>,
+): Promise<void> {
   const stages = new Stages()
   const cleanUps: (() => Promise<unknown>)[] = []
-  const stopped = new Promise<void>((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  )
-  const service: Service = {
-    clock,
-    random: new SystemRandom(),
-    logger,
-    signal,
+  const restart = deferred()
+  let isRestarting = false
+  const beginning = begin({
+    ...base,
+    signal: asked,
     start: (runnable, ready) => stages.start(runnable, ready),
     atEnd: (cleanUp) => cleanUps.push(cleanUp),
-  }
+    restart: () => {
+      isRestarting = true
+      restart.resolve()
+    },
+    get isRestarting() {
+      return isRestarting
+    },
+  })
+  // Heard of below, also when it fails only after everything has been asked to stop.
+  beginning.catch(() => {})
   try {
-    await Promise.race([begin(service), stopped])
-    await Promise.race([stages.failure, stopped])
+    await Promise.race([beginning, stopped, stages.failure])
+    await Promise.race([restart.promise, stopped, stages.failure])
   } finally {
     await stages.stop()
+    await beginning.catch(() => {})
     for (const cleanUp of cleanUps.reverse()) await cleanUp()
   }
 }

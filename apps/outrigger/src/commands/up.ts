@@ -7,6 +7,7 @@ import { createControlPlane } from '@outrigger/control-plane'
 import { resources } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
+import { createCertificateKeeper } from '../certificate-keeper.ts'
 import {
   ensureClusterCertificates,
   managerUser,
@@ -15,7 +16,7 @@ import {
   pairOf,
 } from '../cluster-certificates.ts'
 import { type DataDirectory, openDataDirectory, removeDataDirectory } from '../data-directory.ts'
-import { absolutePath, type Environment } from '../environment.ts'
+import { absolutePath, type Environment, onHangUp } from '../environment.ts'
 import { writeKubeconfig } from '../kubeconfig-file.ts'
 import { createApiServerPart } from '../parts/api-server.ts'
 import { ensureRights } from '../parts/ensure-rights.ts'
@@ -87,48 +88,77 @@ export function addUpCommand(program: Command, environment: Environment): void {
       SidecarSetServerlessPod: true,
     })
     .option('--example-images', 'have the images of examples/: pulled, or built here when that fails', false)
-  withLogFlags(command).action((settings: UpSettings) =>
-    serve(settings, environment, (service) => new Up(settings, environment, service).begin()),
-  )
+  withLogFlags(command).action((settings: UpSettings) => {
+    // A restart in place keeps the port and the folder that were drawn: the kubeconfig names them.
+    let { port, dataDir } = settings
+    return serve(settings, environment, async (service) => {
+      dataDir ??= await defaultDataPath(settings, environment)
+      port = await new Up({ ...settings, port, dataDir }, environment, service).begin()
+    })
+  })
+}
+
+async function defaultDataPath({ ephemeral }: UpSettings, environment: Environment): Promise<string> {
+  return ephemeral ? mkdtemp(join(tmpdir(), 'outrigger-')) : join(environment.homeDirectory, '.outrigger')
 }
 
 class Up {
-  readonly #settings: UpSettings
+  readonly #settings: UpSettings & { readonly dataDir: string }
   readonly #environment: Environment
   readonly #service: Service
   readonly #clients = new Map<string, Client>()
 
-  constructor(settings: UpSettings, environment: Environment, service: Service) {
+  constructor(
+    settings: UpSettings & { readonly dataDir: string },
+    environment: Environment,
+    service: Service,
+  ) {
     this.#settings = settings
     this.#environment = environment
     this.#service = service
   }
 
-  /** Starts the cluster; resolves when it is up. */
-  async begin(): Promise<void> {
-    const directory = await openDataDirectory(await this.#dataPath())
-    if (this.#settings.ephemeral) this.#service.atEnd(() => removeDataDirectory(directory))
-    const opening = this.#openRuntimes(directory)
-    const folder = await ensureClusterCertificates(
-      directory,
-      { hostName: this.#environment.hostName, bindAddress: this.#settings.bindAddress, nodes },
-      this.#service,
+  /** Starts the cluster; resolves when it is up, with the API server's port. */
+  async begin(): Promise<number> {
+    const directory = await openDataDirectory(
+      absolutePath(this.#environment, this.#settings.dataDir),
+      this.#environment.processId,
     )
+    this.#service.atEnd(() => directory.release())
+    this.#service.atEnd(async () => {
+      if (this.#leavesNothing) await removeDataDirectory(directory)
+    })
+    const opening = this.#openRuntimes(directory)
+    const folder = await this.#certificates(directory)
     const server = await createApiServerPart({ ...this.#settings, directory, folder }, this.#service)
-    const url = (await this.#service.start(server, server.ready))?.url ?? ''
+    const { url = '', port = 0 } = (await this.#service.start(server, server.ready)) ?? {}
     const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
     await ensureRights(this.#client(folder, 'control-plane', url), this.#service.signal)
     const runtimes = await opening
     await this.#startParts(folder, runtimes, url)
+    await this.#keepCertificates(directory)
     this.#greet(url, kubeconfig, runtimes)
+    return port
   }
 
-  async #dataPath(): Promise<string> {
-    const { dataDir, ephemeral } = this.#settings
-    if (dataDir !== undefined) return absolutePath(this.#environment, dataDir)
-    return ephemeral
-      ? mkdtemp(join(tmpdir(), 'outrigger-'))
-      : join(this.#environment.homeDirectory, '.outrigger')
+  #certificates(directory: DataDirectory): Promise<CertificateFolder> {
+    const { bindAddress } = this.#settings
+    return ensureClusterCertificates(
+      directory,
+      { hostName: this.#environment.hostName, bindAddress, nodes },
+      this.#service,
+    )
+  }
+
+  async #keepCertificates(directory: DataDirectory): Promise<void> {
+    const keeper = createCertificateKeeper({
+      renew: async () => (await this.#certificates(directory)).renewed,
+      onRenewed: () => this.#service.restart(),
+      onRequest: onHangUp,
+      clock: this.#service.clock,
+      logger: this.#service.logger,
+    })
+    await this.#service.start(keeper)
   }
 
   /** containerd takes its time, so it starts beside the API server. */
@@ -142,8 +172,8 @@ class Up {
     opening.catch(() => {})
     this.#service.atEnd(async () => {
       const runtimes = await opening.catch(() => undefined)
-      await runtimes?.close(ephemeral ? 'remove' : 'keep')
-      if (!ephemeral && runtimes?.kind === 'containerd')
+      await runtimes?.close(this.#leavesNothing ? 'remove' : 'keep')
+      if (!ephemeral && !this.#service.isRestarting && runtimes?.kind === 'containerd')
         this.#environment.writeOut('Containers keep running; outrigger down stops them.\n')
     })
     return opening
@@ -253,6 +283,10 @@ class Up {
     this.#clients.set(file, client)
     this.#service.atEnd(() => client.close())
     return client
+  }
+
+  get #leavesNothing(): boolean {
+    return this.#settings.ephemeral && !this.#service.isRestarting
   }
 
   #has(part: Part): boolean {

@@ -1,0 +1,88 @@
+import {
+  outriggerResources,
+  type SidecarSet,
+  type SidecarSetResourceBinding,
+  sidecarSetLabels,
+  virtualNodeNames,
+} from '@outrigger/api'
+import { isNotFound, listAll, type Reader } from '@outrigger/client'
+import { UserError } from '@outrigger/foundation'
+import { SidecarSetIndex } from '@outrigger/injection'
+import { type ControllerRevision, type Namespace, type Node, type Pod, resources } from '@outrigger/kube'
+import type { ClusterPicture } from '../manifests/cluster-picture.ts'
+
+type Client = Pick<Reader, 'get' | 'list'>
+
+/** What a live cluster says about everything that decides on injection, at about one moment. */
+export async function readPicture(client: Client): Promise<ClusterPicture> {
+  const { nodeTypeLabel, nodeType } = virtualNodeNames
+  const [sidecarSets, bindings, namespaces, nodes] = await Promise.all([
+    listAll<SidecarSet>(client, outriggerResources.sidecarSets),
+    // A cluster may have SidecarSets without resource bindings; then nothing is granted.
+    listAll<SidecarSetResourceBinding>(client, outriggerResources.sidecarSetResourceBindings).catch(
+      emptyIfUnknown,
+    ),
+    listAll<Namespace>(client, resources.namespaces),
+    listAll<Node>(client, resources.nodes, { labelSelector: `${nodeTypeLabel}=${nodeType}` }),
+  ])
+  const labelsByNamespace = new Map(namespaces.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]))
+  const virtualNodes = new Set(nodes.map(({ metadata }) => metadata.name))
+  return {
+    sidecarSets: new SidecarSetIndex(sidecarSets),
+    bindings,
+    namespace: (name) => ({ name, labels: labelsByNamespace.get(name) }),
+    isVirtualNode: (name) => virtualNodes.has(name),
+  }
+}
+
+function emptyIfUnknown(error: unknown): never[] {
+  if (isNotFound(error)) return []
+  throw error
+}
+
+export function readPods(client: Client): Promise<Pod[]> {
+  return listAll<Pod>(client, resources.pods)
+}
+
+/** @throws UserError when there is no such pod. */
+export async function readPod(client: Client, namespace: string, name: string): Promise<Pod> {
+  try {
+    return await client.get<Pod>(resources.pods, { namespace, name })
+  } catch (error) {
+    if (isNotFound(error))
+      throw new UserError(`there is no pod ${namespace}/${name}`, 'name it as NAMESPACE/NAME, or with -n', {
+        cause: error,
+      })
+    throw error
+  }
+}
+
+/** @throws UserError when there is no such SidecarSet, or no SidecarSets at all. */
+export async function readSidecarSet(client: Client, name: string): Promise<SidecarSet> {
+  try {
+    return await client.get<SidecarSet>(outriggerResources.sidecarSets, { namespace: '', name })
+  } catch (error) {
+    if (isNotFound(error))
+      throw new UserError(
+        `there is no SidecarSet ${name}`,
+        'kubectl get sidecarsets lists those there are; if that is unknown too: outrigger install | kubectl apply -f -',
+        { cause: error },
+      )
+    throw error
+  }
+}
+
+/** The recorded revisions of a SidecarSet, oldest first, wherever the manager keeps them. */
+export async function readRevisions(client: Client, sidecarSet: SidecarSet): Promise<ControllerRevision[]> {
+  const revisions = await listAll<ControllerRevision>(client, resources.controllerRevisions, {
+    labelSelector: `${sidecarSetLabels.name}=${sidecarSet.metadata.name}`,
+  })
+  return revisions
+    .filter(({ metadata }) => {
+      const owner = metadata.ownerReferences?.find(({ controller }) => controller)
+      return owner === undefined || owner.uid === sidecarSet.metadata.uid
+    })
+    .sort(
+      (left, right) => left.revision - right.revision || (left.metadata.name < right.metadata.name ? -1 : 1),
+    )
+}

@@ -1,0 +1,274 @@
+import {
+  bindingErrors,
+  convertSidecarSet,
+  customResourceDefinitions,
+  defaultSidecarSet,
+  foreignReferencesOf,
+  isReferenceGranted,
+  outriggerResources,
+  type SidecarSet,
+  type SidecarSetResourceBinding,
+  sidecarSetErrors,
+  sidecarSetLabels,
+  sidecarSetShapeErrors,
+  virtualNodeNames,
+} from '@outrigger/api'
+import { authoredPodErrors } from '@outrigger/injection'
+import {
+  builtinSchema,
+  type FieldError,
+  fieldErrorBody,
+  findUnknownFields,
+  type JSONSchemaProps,
+  type PodSpec,
+} from '@outrigger/kube'
+import { isBinding, isNamespace, isSidecarSet } from '../manifests/cluster-picture.ts'
+import { type Manifest, placeOf } from '../manifests/manifest-files.ts'
+import { podAt, podPathOf, podShapeProblem } from '../manifests/pod-template.ts'
+import { type Finding, findingAt } from './finding.ts'
+import { schemaProblems } from './schema-problems.ts'
+
+/** Checks SidecarSets, bindings, pods and pod templates with the rules of admission; in the order of the manifests. */
+export function lintManifests(manifests: readonly Manifest[], namespace = 'default'): Finding[] {
+  const sets = readSets(manifests)
+  const bindings = manifests.filter(isBinding).filter((manifest) => shapeFindings(manifest).every(isWarning))
+  return manifests.flatMap((manifest) => {
+    if (isSidecarSet(manifest)) return sidecarSetFindings(manifest, sets, bindings)
+    if (isBinding(manifest)) return bindingFindings(manifest, sets)
+    return [...namespaceFindings(manifest), ...podFindings(manifest, namespace)]
+  })
+}
+
+const isWarning = ({ severity }: Finding) => severity === 'warning'
+
+/** The SidecarSets that can be read at all, as admission would store them. */
+function readSets(manifests: readonly Manifest[]): ReadonlyMap<Manifest, SidecarSet> {
+  const sets = new Map<Manifest, SidecarSet>()
+  for (const manifest of manifests.filter(isSidecarSet)) {
+    if (!shapeFindings(manifest).every(isWarning) || sidecarSetShapeErrors(manifest.object).length > 0)
+      continue
+    if (!hasKnownVersion(manifest)) continue
+    const { group } = outriggerResources.sidecarSets
+    sets.set(
+      manifest,
+      defaultSidecarSet(convertSidecarSet(manifest.object, `${group}/v1alpha1`) as SidecarSet),
+    )
+  }
+  return sets
+}
+
+const versionsOf = (manifest: Manifest) =>
+  customResourceDefinitions().find(
+    ({ spec }) =>
+      spec.names.kind === manifest.object.kind && manifest.object.apiVersion.startsWith(`${spec.group}/`),
+  )?.spec.versions ?? []
+
+const versionOf = ({ object }: Manifest) => object.apiVersion.split('/')[1] ?? ''
+
+function hasKnownVersion(manifest: Manifest): boolean {
+  return versionsOf(manifest).some(({ name }) => name === versionOf(manifest))
+}
+
+/** What the resource's own schema has against a SidecarSet or a binding. */
+function shapeFindings(manifest: Manifest): Finding[] {
+  const versions = versionsOf(manifest)
+  const version = versions.find(({ name }) => name === versionOf(manifest))
+  if (version === undefined) {
+    const names = versions.map(({ name }) => name).join(' or ')
+    return [
+      findingAt(manifest, 'error', 'apiVersion', `there is no version ${versionOf(manifest)}; use ${names}`),
+    ]
+  }
+  const schema = version.schema?.openAPIV3Schema as JSONSchemaProps | undefined
+  const problems = schema === undefined ? [] : schemaProblems(manifest.object, schema)
+  return problems.map(({ field, kind, message }) =>
+    findingAt(manifest, kind === 'unknown field' ? 'warning' : 'error', field, message),
+  )
+}
+
+function errorFindings(manifest: Manifest, errors: readonly FieldError[], root = ''): Finding[] {
+  return errors.map((error) => findingAt(manifest, 'error', `${root}${error.field}`, fieldErrorBody(error)))
+}
+
+function sidecarSetFindings(
+  manifest: Manifest,
+  sets: ReadonlyMap<Manifest, SidecarSet>,
+  bindings: readonly Manifest[],
+): Finding[] {
+  const findings = shapeFindings(manifest)
+  const sidecarSet = sets.get(manifest)
+  if (sidecarSet === undefined) {
+    if (!findings.every(isWarning)) return findings
+    return [...findings, ...errorFindings(manifest, sidecarSetShapeErrors(manifest.object))]
+  }
+  const { name } = sidecarSet.metadata
+  const twin = [...sets].find(([other, { metadata }]) => metadata.name === name && other !== manifest)?.[0]
+  if (twin !== undefined)
+    findings.push(
+      findingAt(
+        manifest,
+        'error',
+        'metadata.name',
+        `${name} stands at ${placeOf(twin)} too; keep one of the two`,
+      ),
+    )
+  return [
+    ...findings,
+    ...errorFindings(manifest, sidecarSetErrors(sidecarSet, { others: [...sets.values()] })),
+    ...containerFindings(manifest, sidecarSet),
+    ...legacySidecarSetFindings(manifest),
+    ...grantFindings(manifest, sidecarSet, bindings),
+  ]
+}
+
+/** Fields of containers and volumes that Kubernetes does not know; the resource's schema leaves those open. */
+function containerFindings(manifest: Manifest, { spec }: SidecarSet): Finding[] {
+  const ours = [
+    'podInjectPolicy',
+    'upgradeStrategy',
+    'shareVolumePolicy',
+    'shareVolumeDevicePolicy',
+    'transferEnv',
+    'resourcesPolicy',
+  ]
+  const fields = [
+    ...(['initContainers', 'containers'] as const).flatMap((list) =>
+      (spec[list] ?? []).flatMap((container, i) =>
+        findUnknownFields(container, builtinSchema('io.k8s.api.core.v1.Container'))
+          .filter((field) => !ours.includes(field))
+          .map((field) => `spec.${list}[${i}].${field}`),
+      ),
+    ),
+    ...(spec.volumes ?? []).flatMap((volume, i) =>
+      findUnknownFields(volume, builtinSchema('io.k8s.api.core.v1.Volume')).map(
+        (field) => `spec.volumes[${i}].${field}`,
+      ),
+    ),
+  ]
+  return fields.map((field) =>
+    findingAt(
+      manifest,
+      'warning',
+      field,
+      'Kubernetes 1.36 knows no such field and would drop it; check the spelling',
+    ),
+  )
+}
+
+function legacySidecarSetFindings(manifest: Manifest): Finding[] {
+  const { object } = manifest
+  const { namespace } = (object as SidecarSet).spec
+  const findings: Finding[] = []
+  if (namespace)
+    findings.push(
+      findingAt(
+        manifest,
+        'warning',
+        'spec.namespace',
+        `is the older spelling; write spec.namespaceSelector.matchLabels with kubernetes.io/metadata.name: ${namespace}`,
+      ),
+    )
+  if (object.metadata.labels?.[sidecarSetLabels.customVersion] !== undefined)
+    findings.push(
+      findingAt(
+        manifest,
+        'warning',
+        `metadata.labels[${sidecarSetLabels.customVersion}]`,
+        'is the older spelling; write spec.customVersion in apiVersion apps.kruise.io/v1beta1',
+      ),
+    )
+  return findings
+}
+
+/** References that no binding among the manifests allows: pods would wait for one. */
+function grantFindings(
+  manifest: Manifest,
+  { metadata, spec }: SidecarSet,
+  bindings: readonly Manifest[],
+): Finding[] {
+  const podSpec: PodSpec = {
+    containers: spec.containers ?? [],
+    initContainers: spec.initContainers ?? [],
+    volumes: spec.volumes ?? [],
+  }
+  const known = bindings.map(({ object }) => object as SidecarSetResourceBinding)
+  return foreignReferencesOf({ spec: podSpec }).flatMap(({ field, kind, namespace, name }) => {
+    if (kind === undefined) return []
+    if (isReferenceGranted({ sidecarSet: metadata.name, kind, namespace, name }, known)) return []
+    return [
+      findingAt(
+        manifest,
+        'warning',
+        field,
+        `no SidecarSetResourceBinding here grants ${kind} ${namespace}/${name}, so pods of other namespaces would wait; create one in namespace ${namespace} with subject SidecarSet ${metadata.name} and resourceRef ${kind} ${name}`,
+      ),
+    ]
+  })
+}
+
+function bindingFindings(manifest: Manifest, sets: ReadonlyMap<Manifest, SidecarSet>): Finding[] {
+  const findings = shapeFindings(manifest)
+  if (!findings.every(isWarning)) return findings
+  const binding = manifest.object as SidecarSetResourceBinding
+  const errors = bindingErrors(binding)
+  if (errors.length > 0) return [...findings, ...errorFindings(manifest, errors)]
+  const names = new Set([...sets.values()].map(({ metadata }) => metadata.name))
+  if (names.size === 0) return findings
+  binding.spec.subjects.forEach(({ name }, i) => {
+    if (!names.has(name))
+      findings.push(
+        findingAt(
+          manifest,
+          'warning',
+          `spec.subjects[${i}].name`,
+          `there is no SidecarSet ${name} here; check the name`,
+        ),
+      )
+  })
+  return findings
+}
+
+function namespaceFindings(manifest: Manifest): Finding[] {
+  const { legacyNamespaceLabel, eciLabel } = virtualNodeNames
+  if (!isNamespace(manifest) || manifest.object.metadata.labels?.[legacyNamespaceLabel] === undefined)
+    return []
+  return [
+    findingAt(
+      manifest,
+      'warning',
+      `metadata.labels[${legacyNamespaceLabel}]`,
+      `is the older spelling; write ${eciLabel}: "true"`,
+    ),
+  ]
+}
+
+function podFindings(manifest: Manifest, namespace: string): Finding[] {
+  const path = podPathOf(manifest.object)
+  if (path === undefined) return []
+  const pod = podAt(manifest.object, path, namespace)
+  const root = path.length === 0 ? '' : `${path.join('.')}.`
+  const problem = podShapeProblem(pod)
+  if (problem !== undefined) return [findingAt(manifest, 'error', path.join('.'), problem)]
+  const findings = errorFindings(manifest, authoredPodErrors(pod), root)
+  const { legacyPodLabel, eciLabel } = virtualNodeNames
+  if (pod.metadata.labels?.[legacyPodLabel] !== undefined)
+    findings.push(
+      findingAt(
+        manifest,
+        'warning',
+        `${root}metadata.labels[${legacyPodLabel}]`,
+        `is the older spelling; write ${eciLabel}: "true"`,
+      ),
+    )
+  const { generateName: _, ...metadata } = pod.metadata
+  for (const field of findUnknownFields({ ...pod, metadata }, builtinSchema('io.k8s.api.core.v1.Pod')))
+    findings.push(
+      findingAt(
+        manifest,
+        'warning',
+        `${root}${field}`,
+        'Kubernetes 1.36 knows no such field and would drop it; check the spelling',
+      ),
+    )
+  return findings
+}
