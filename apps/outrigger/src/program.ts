@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addApiServerCommand } from './commands/apiserver.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
+import { addExplainCommand } from './commands/explain.ts'
 import { addInjectCommand } from './commands/inject.ts'
 import { addInstallCommand } from './commands/install.ts'
 import { addLintCommand } from './commands/lint.ts'
@@ -47,6 +48,7 @@ const commands = [
   addControlPlaneCommand,
   addInstallCommand,
   addInjectCommand,
+  addExplainCommand,
   addLintCommand,
 ]
 

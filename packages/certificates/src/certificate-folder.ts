@@ -60,7 +60,7 @@ export async function ensureCertificates(
   const authorityFile = options.authorityFile ?? 'ca'
   let authority = await readPair(directory, authorityFile)
   if (authority === undefined || needsRenewal(authority.certificate, now)) {
-    logger.info('Making a certificate authority', { file: join(directory, `${authorityFile}.crt`) })
+    logger.debug('Making a certificate authority', { file: join(directory, `${authorityFile}.crt`) })
     authority = await createAuthority({
       commonName: options.authorityName ?? 'outrigger-ca',
       now,
@@ -75,7 +75,7 @@ export async function ensureCertificates(
     let pair = await readPair(directory, request.file)
     const why = pair === undefined ? 'it is missing' : whyUnfit(pair, authority, request, now)
     if (pair === undefined || why !== undefined) {
-      logger.info('Making a certificate', { file: join(directory, `${request.file}.crt`), because: why })
+      logger.debug('Making a certificate', { file: join(directory, `${request.file}.crt`), because: why })
       pair = await issueCertificate(authority, { ...request, now })
       await writePair(directory, request.file, pair)
       renewed.push(request.file)

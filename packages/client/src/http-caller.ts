@@ -164,7 +164,7 @@ export class HttpCaller {
   #warn(warning: string): void {
     if (this.#warned.has(warning) || this.#warned.size >= 256) return
     this.#warned.add(warning)
-    this.#options.logger.warn('the API server warns', { warning })
+    this.#options.logger.debug('the API server warns', { warning })
   }
 }
 

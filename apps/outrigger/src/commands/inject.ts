@@ -11,7 +11,8 @@ import { type Paint, paintFor } from '../rendering/paint.ts'
 import { formatUnifiedDiff } from '../rendering/unified-diff.ts'
 import { collect, parseChoice } from '../settings.ts'
 
-interface InjectSettings {
+/** What `outrigger inject` is told. */
+export interface InjectSettings {
   readonly filename: readonly string[]
   readonly sidecarSets?: readonly string[]
   readonly namespace: string
@@ -57,10 +58,11 @@ export function addInjectCommand(program: Command, environment: Environment): vo
     .option('--explain', 'print the reasons instead', false)
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
     .addHelpText('after', '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff\n')
-    .action((settings: InjectSettings) => inject(settings, environment))
+    .action((settings: InjectSettings) => runInjection(settings, environment))
 }
 
-async function inject(settings: InjectSettings, environment: Environment): Promise<void> {
+/** Prints manifests injected, or what changes, or why. @throws UserError before anything is printed. */
+export async function runInjection(settings: InjectSettings, environment: Environment): Promise<void> {
   const manifests = await readManifests(settings.filename, environment)
   const facts = await readManifests(settings.sidecarSets ?? [], environment)
   const picture = pictureOf([...manifests, ...facts])

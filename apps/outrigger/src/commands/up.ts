@@ -5,6 +5,7 @@ import type { CertificateFolder } from '@outrigger/certificates'
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
 import { resources } from '@outrigger/kube'
+import { installDefinitions } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
 import { createCertificateKeeper } from '../certificate-keeper.ts'
@@ -133,12 +134,18 @@ class Up {
     const server = await createApiServerPart({ ...this.#settings, directory, folder }, this.#service)
     const { url = '', port = 0 } = (await this.#service.start(server, server.ready)) ?? {}
     const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
-    await ensureRights(this.#client(folder, 'control-plane', url), this.#service.signal)
+    await this.#prepareApi(this.#client(folder, 'control-plane', url))
     const runtimes = await opening
     await this.#startParts(folder, runtimes, url)
     await this.#keepCertificates(directory)
     this.#greet(url, kubeconfig, runtimes)
     return port
+  }
+
+  /** What the parts find in the API from their first request on. */
+  async #prepareApi(client: Client): Promise<void> {
+    const { signal, clock, logger } = this.#service
+    await Promise.all([ensureRights(client, signal), installDefinitions({ client, clock, logger }, signal)])
   }
 
   #certificates(directory: DataDirectory): Promise<CertificateFolder> {

@@ -240,7 +240,8 @@ function blockersOf(progress: readonly PodProgress[], hold: Hold): string[] {
 
 /** A percentage is of all pods that carry the SidecarSet, rounded up. */
 function amountOf(value: IntOrString, whole: number): number {
-  return Math.max(0, scaledValue(value, whole, 'up') ?? 0)
+  const amount = scaledValue(value, whole, 'up')
+  return Number.isNaN(amount) ? 0 : Math.max(0, amount)
 }
 
 /** A percentage other than 100% leaves one pod to move. */

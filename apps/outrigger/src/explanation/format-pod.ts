@@ -1,0 +1,58 @@
+import type { Paint } from '../rendering/paint.ts'
+import { formatTable } from '../rendering/table.ts'
+import { destinationText, referencesSection, section } from './format-injection.ts'
+import type { PodExplanation, SidecarSetStanding } from './pod-explanation.ts'
+
+/** A pod's explanation for people. */
+export function formatPod(explanation: PodExplanation, paint: Paint): string {
+  const { pod, phase, node, destination, sidecarSets, revisions, containers, references, waiting } =
+    explanation
+  const color: Record<SidecarSetStanding['standing'], (text: string) => string> = {
+    injected: paint.added,
+    missing: paint.warning,
+    gone: paint.warning,
+    not: paint.faint,
+  }
+  return [
+    `${paint.heading(`Pod ${pod}`)} is ${phase}${node === '' ? ' and has no node yet' : ` on node ${node}`}\n`,
+    `  Destination  ${destinationText(destination)}\n`,
+    section('  Waits for', waiting.map((text) => `    ${paint.warning(text)}\n`).join('')),
+    section(
+      '  SidecarSets',
+      formatTable(
+        sidecarSets.map(({ sidecarSet, standing, reason }) => [
+          color[standing](standing),
+          sidecarSet,
+          reason,
+        ]),
+        { indent: '    ' },
+      ) || '    there are none\n',
+    ),
+    section(
+      '  Revisions',
+      formatTable(
+        revisions.map(({ sidecarSet, revision, latest, isCurrent, since, update }) => [
+          sidecarSet,
+          revision || 'not recorded',
+          `since ${since}`,
+          isCurrent || latest === '' ? update : `latest is ${latest}; ${update}`,
+        ]),
+        { indent: '    ' },
+      ),
+    ),
+    section(
+      '  Containers',
+      formatTable(
+        containers.map(({ name, from, image, isReady, state }) => [
+          from === 'injected' ? paint.added(name) : name,
+          from,
+          image,
+          isReady ? 'ready' : paint.warning('not ready'),
+          state,
+        ]),
+        { indent: '    ' },
+      ),
+    ),
+    referencesSection(references, paint),
+  ].join('')
+}

@@ -1,0 +1,93 @@
+import type { Paint } from '../rendering/paint.ts'
+import { formatTable } from '../rendering/table.ts'
+import type { PodProgress, RolloutState } from '../rollout/rollout-state.ts'
+import { section } from './format-injection.ts'
+import type { NeededReference, SidecarSetExplanation } from './sidecar-set-explanation.ts'
+
+/** How many names a list for people shows; `-o json` has them all. */
+const mostNames = 20
+
+/** A SidecarSet's explanation for people. */
+export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Paint): string {
+  const {
+    sidecarSet,
+    selector,
+    namespaces,
+    injection,
+    isObserved,
+    rollout,
+    missing,
+    references,
+    conditions,
+  } = explanation
+  const behind = rollout.pods.filter(({ standing }) => standing !== 'current')
+  return [
+    `${paint.heading(`SidecarSet ${sidecarSet}`)}\n`,
+    formatTable(
+      [
+        ['Revision', `${rollout.revision}${isObserved ? '' : ' (the manager has not seen it yet)'}`],
+        ['Selects', `pods ${selector}, namespaces ${namespaces}`],
+        ['Injection', injection],
+        ['Update', strategyText(rollout)],
+        [
+          'Pods',
+          `${rollout.matched} carry it, ${rollout.updated} of them up to date, ${rollout.updatedReady} of those ready`,
+        ],
+      ],
+      { indent: '  ' },
+    ),
+    section('  Why not further', rollout.blockers.map((text) => `    ${paint.warning(text)}\n`).join('')),
+    section('  Pods not there yet', podTable(behind, paint)),
+    section('  Pods that match and do not carry it', missingTable(missing)),
+    referenceTable(references, sidecarSet, paint),
+    section('  The manager says', conditions.map((text) => `    ${text}\n`).join('')),
+  ].join('')
+}
+
+function strategyText({ strategy, isPaused, budget, partition, matched }: RolloutState): string {
+  if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
+  const parts = [
+    `in place${isPaused ? ', paused' : ''}`,
+    `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${matched} pods`,
+    `${budget.unavailable.length} updated pods not ready, so ${budget.left} more may change now`,
+  ]
+  if (partition.kept > 0)
+    parts.push(`partition ${partition.written} = ${partition.kept} pods keep older content`)
+  return parts.join('; ')
+}
+
+function podTable(pods: readonly PodProgress[], paint: Paint): string {
+  const rows = pods
+    .slice(0, mostNames)
+    .map(({ pod, standing, revision, reason }) => [
+      pod,
+      paint.warning(standing),
+      revision || 'no revision',
+      reason,
+    ])
+  return formatTable(rows, { indent: '    ' }) + more(pods.length)
+}
+
+function missingTable(names: readonly string[]): string {
+  if (names.length === 0) return ''
+  const rows = names.slice(0, mostNames).map((name) => `    ${name}\n`)
+  return `${rows.join('')}${more(names.length)}    sidecars come when a pod is created: recreate them, and see outrigger explain pod\n`
+}
+
+const more = (count: number) =>
+  count > mostNames ? `    and ${count - mostNames} more (-o json lists all)\n` : ''
+
+function referenceTable(references: readonly NeededReference[], sidecarSet: string, paint: Paint): string {
+  const rows = references.map(({ field, kind, object, isGranted }) => {
+    const [namespace = '', name = ''] = object.split('/')
+    return [
+      isGranted ? paint.added('granted') : paint.warning('waiting'),
+      `${kind} ${object}`,
+      field,
+      isGranted
+        ? ''
+        : `create a SidecarSetResourceBinding in namespace ${namespace} with subject SidecarSet ${sidecarSet} and resourceRef ${kind} ${name}`,
+    ]
+  })
+  return section('  References to other namespaces', formatTable(rows, { indent: '    ' }))
+}

@@ -1,0 +1,220 @@
+import { type SidecarSet, sidecarSetAnnotations, virtualNodeNames } from '@outrigger/api'
+import {
+  coversPod,
+  destinationOf,
+  hasVirtualNodeLabel,
+  type InjectionRecord,
+  isInjected,
+  parseRecords,
+  revisionNameOf,
+  type SidecarSetDecision,
+} from '@outrigger/injection'
+import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
+import type { ClusterPicture } from '../manifests/cluster-picture.ts'
+import { judgeRollout } from '../rollout/rollout-state.ts'
+import { type DestinationStory, type ReferenceStory, referencesOf, storyOf } from './injection-explanation.ts'
+import { verdictsFor } from './sidecar-set-verdict.ts'
+
+/** How one SidecarSet and one running pod stand to each other. */
+export interface SidecarSetStanding {
+  readonly sidecarSet: string
+  /** `missing`: it matches and yet is not there. `gone`: the pod carries it, the SidecarSet is no more. */
+  readonly standing: 'injected' | 'missing' | 'not' | 'gone'
+  readonly reason: string
+}
+
+/** How current what a pod carries of one SidecarSet is. */
+export interface CarriedRevision {
+  readonly sidecarSet: string
+  /** Names of the containers the record lists. */
+  readonly containers: readonly string[]
+  /** RFC 3339. */
+  readonly since: string
+  readonly revision: string
+  /** The SidecarSet's present one; empty when it is no more. */
+  readonly latest: string
+  readonly isCurrent: boolean
+  /** What becomes of it: why it is not updated now, or that nothing is to do. */
+  readonly update: string
+}
+
+export interface ContainerStory {
+  readonly name: string
+  /** `injected`, as far as the container says so itself. */
+  readonly from: 'injected' | 'the pod'
+  readonly image: string
+  readonly isReady: boolean
+  readonly state: string
+}
+
+/** Why a running pod is as it is. */
+export interface PodExplanation {
+  /** `namespace/name`. */
+  readonly pod: string
+  readonly phase: string
+  readonly node: string
+  readonly destination: DestinationStory
+  readonly sidecarSets: readonly SidecarSetStanding[]
+  readonly revisions: readonly CarriedRevision[]
+  readonly containers: readonly ContainerStory[]
+  readonly references: readonly ReferenceStory[]
+  /** What the pod waits for, in sentences; empty when for nothing. */
+  readonly waiting: readonly string[]
+}
+
+/** Explains one pod of a cluster. `pods` are all pods, from which budgets are told. */
+export function explainPod(pod: Pod, picture: ClusterPicture, pods: readonly Pod[]): PodExplanation {
+  const namespace = picture.namespace(pod.metadata.namespace ?? 'default')
+  const destination = storyOf(destinationOf(pod, { namespace, isVirtualNode: picture.isVirtualNode }), pod)
+  const records = parseRecords(pod.metadata.annotations?.['kruise.io/sidecarset-hash']) ?? new Map()
+  const verdicts = verdictsFor(pod.metadata.labels ?? {}, namespace, picture.sidecarSets)
+  const references = referencesOf(pod, picture)
+  return {
+    pod: keyOf(pod),
+    phase: pod.status?.phase ?? 'Unknown',
+    node: pod.spec.nodeName ?? '',
+    destination,
+    sidecarSets: standingsOf(pod, verdicts, records, picture),
+    revisions: [...records.values()].map((record) => carriedRevision(pod, record, picture, pods)),
+    containers: containerStories(pod),
+    references,
+    waiting: waitingFor(pod, destination, references),
+  }
+}
+
+/** Namespaces whose pods the webhooks leave alone. */
+const unwatched = ['kube-system', 'kruise-system']
+
+function standingsOf(
+  pod: Pod,
+  verdicts: readonly SidecarSetDecision[],
+  records: ReadonlyMap<string, InjectionRecord>,
+  { sidecarSets, namespace }: ClusterPicture,
+): SidecarSetStanding[] {
+  const home = pod.metadata.namespace ?? 'default'
+  const present = verdicts.map(({ sidecarSet: name, isInjected: matches, reason }): SidecarSetStanding => {
+    const compiled = sidecarSets.get(name)
+    if (!records.has(name))
+      return matches
+        ? { sidecarSet: name, standing: 'missing', reason: missingReason(pod, compiled?.sidecarSet) }
+        : { sidecarSet: name, standing: 'not', reason }
+    const covers = compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, namespace(home))
+    return {
+      sidecarSet: name,
+      standing: 'injected',
+      reason: covers
+        ? 'selector and namespace match'
+        : `at creation; it would not be now, and is not updated any more: ${reason}`,
+    }
+  })
+  const gone = [...records.keys()]
+    .filter((name) => sidecarSets.get(name) === undefined)
+    .map(
+      (name): SidecarSetStanding => ({
+        sidecarSet: name,
+        standing: 'gone',
+        reason: 'the SidecarSet was deleted; its containers stay until the pod is recreated',
+      }),
+    )
+  return [...present, ...gone]
+}
+
+function missingReason(pod: Pod, sidecarSet: SidecarSet | undefined): string {
+  const home = pod.metadata.namespace ?? 'default'
+  if (unwatched.includes(home)) return `it matches, but pods of namespace ${home} are never injected`
+  const born = pod.metadata.creationTimestamp ?? ''
+  const made = sidecarSet?.metadata.creationTimestamp ?? ''
+  if (born !== '' && made !== '' && born < made)
+    return `it matches, but the pod is older (${born}) than the SidecarSet (${made}); sidecars come at creation: recreate the pod`
+  return 'it matches now, but did not when the pod was created, or no manager answered then; recreate the pod'
+}
+
+function carriedRevision(
+  pod: Pod,
+  record: InjectionRecord,
+  picture: ClusterPicture,
+  pods: readonly Pod[],
+): CarriedRevision {
+  const { sidecarSetName: name, sidecarList, updateTimestamp, controllerRevision = '' } = record
+  const sidecarSet = picture.sidecarSets.get(name)?.sidecarSet
+  const carried = {
+    sidecarSet: name,
+    containers: sidecarList ?? [],
+    since: updateTimestamp,
+    revision: controllerRevision,
+  }
+  if (sidecarSet === undefined)
+    return { ...carried, latest: '', isCurrent: false, update: 'never: the SidecarSet was deleted' }
+  const isCurrent = record.hash === (sidecarSet.metadata.annotations?.[sidecarSetAnnotations.hash] ?? '')
+  return {
+    ...carried,
+    latest: revisionNameOf(sidecarSet),
+    isCurrent,
+    update: isCurrent ? 'up to date' : updateOf(pod, sidecarSet, picture, pods),
+  }
+}
+
+function updateOf(pod: Pod, sidecarSet: SidecarSet, picture: ClusterPicture, pods: readonly Pod[]): string {
+  const state = judgeRollout(sidecarSet, pods, picture.namespace)
+  const progress = state.pods.find((one) => one.pod === keyOf(pod))
+  if (progress === undefined)
+    return 'never: selector or namespace do not match any more, or the pod has ended'
+  const intro = {
+    current: 'up to date',
+    changing: 'changing now',
+    waiting: 'in place, soon',
+    'held back': 'in place, held back',
+    recreate: 'not in place',
+  }[progress.standing]
+  return `${intro}: ${progress.reason}`
+}
+
+function containerStories({ spec, status }: Pod): ContainerStory[] {
+  const statuses = new Map(
+    [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].map((one) => [
+      one.name,
+      one,
+    ]),
+  )
+  return [...(spec.initContainers ?? []), ...spec.containers].map((container) => {
+    const known = statuses.get(container.name)
+    return {
+      name: container.name,
+      from: isInjected(container) ? 'injected' : 'the pod',
+      image: container.image ?? '',
+      isReady: known?.ready ?? false,
+      state: stateText(known),
+    }
+  })
+}
+
+function stateText(status: ContainerStatus | undefined): string {
+  const { running, terminated, waiting } = status?.state ?? {}
+  const restarts = status?.restartCount ? `, ${status.restartCount} restarts` : ''
+  if (running) return `running${restarts}`
+  if (terminated)
+    return `ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})${restarts}`
+  if (waiting)
+    return (
+      [`waits: ${waiting.reason ?? 'no reason given'}`, waiting.message].filter(Boolean).join(': ') + restarts
+    )
+  return 'its node has not reported on it'
+}
+
+function waitingFor(pod: Pod, { node }: DestinationStory, references: readonly ReferenceStory[]): string[] {
+  const waiting: string[] = []
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
+  if (!pod.spec.nodeName)
+    waiting.push(
+      scheduled?.status === 'False'
+        ? `a node: ${scheduled.message ?? scheduled.reason ?? 'none fits'}`
+        : 'the scheduler, which has not looked at it yet',
+    )
+  if (pod.spec.nodeName && node === 'virtual' && !hasVirtualNodeLabel(pod))
+    waiting.push(
+      `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; see that the manager runs`,
+    )
+  for (const { decision, message } of references)
+    if (decision === 'waiting') waiting.push(`a grant: ${message}`)
+  return waiting
+}

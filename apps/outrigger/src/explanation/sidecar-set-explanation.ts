@@ -1,0 +1,90 @@
+import { foreignReferencesOf, isReferenceGranted, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
+import { compileSidecarSet, isActive, matchSidecarSet } from '@outrigger/injection'
+import { describeLabelSelector, isRecord, keyOf, type Pod } from '@outrigger/kube'
+import type { ClusterPicture } from '../manifests/cluster-picture.ts'
+import { carriedSets, judgeRollout, type RolloutState } from '../rollout/rollout-state.ts'
+
+/** Something a SidecarSet needs from another namespace. */
+export interface NeededReference {
+  readonly field: string
+  readonly kind: string
+  readonly object: string
+  readonly isGranted: boolean
+}
+
+/** Why a SidecarSet's pods are as they are. */
+export interface SidecarSetExplanation {
+  readonly sidecarSet: string
+  readonly selector: string
+  readonly namespaces: string
+  /** What happens to new pods that match. */
+  readonly injection: string
+  readonly isObserved: boolean
+  readonly rollout: RolloutState
+  /** Running pods that match and do not carry it, as `namespace/name`. */
+  readonly missing: readonly string[]
+  readonly references: readonly NeededReference[]
+  /** What the manager says in status. */
+  readonly conditions: readonly string[]
+}
+
+/** Explains one SidecarSet of a cluster. */
+export function explainSidecarSet(
+  sidecarSet: SidecarSet,
+  picture: ClusterPicture,
+  pods: readonly Pod[],
+): SidecarSetExplanation {
+  const { metadata, spec, status } = sidecarSet
+  const compiled = compileSidecarSet(sidecarSet)
+  const matches = (pod: Pod) =>
+    matchSidecarSet(
+      compiled,
+      pod.metadata.labels ?? {},
+      picture.namespace(pod.metadata.namespace ?? 'default'),
+    ).isInjected
+  const namespaceSelector = namespaceSelectorOf(spec)
+  return {
+    sidecarSet: metadata.name,
+    selector: describeLabelSelector(spec.selector),
+    namespaces: namespaceSelector === undefined ? 'all' : describeLabelSelector(namespaceSelector),
+    injection: injectionText(sidecarSet),
+    isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
+    rollout: judgeRollout(sidecarSet, pods, picture.namespace),
+    missing: pods
+      .filter((pod) => isActive(pod) && matches(pod) && !carriedSets(pod).includes(metadata.name))
+      .map(keyOf),
+    references: neededReferences(sidecarSet, picture),
+    conditions: conditionTexts(status),
+  }
+}
+
+function injectionText({ spec }: SidecarSet): string {
+  const { paused, revision } = spec.injectionStrategy ?? {}
+  if (paused) return 'paused (injectionStrategy.paused): new pods get nothing'
+  if (revision)
+    return `new pods get revision ${revision.revisionName || revision.customVersion} (injectionStrategy.revision, policy ${revision.policy ?? 'Always'})`
+  return 'new pods that match get the newest content'
+}
+
+function neededReferences({ metadata, spec }: SidecarSet, { bindings }: ClusterPicture): NeededReference[] {
+  const references = foreignReferencesOf({
+    spec: {
+      containers: spec.containers ?? [],
+      initContainers: spec.initContainers ?? [],
+      volumes: spec.volumes ?? [],
+    },
+  })
+  return references.flatMap(({ field, kind, namespace, name }) => {
+    if (kind === undefined) return []
+    const isGranted = isReferenceGranted({ sidecarSet: metadata.name, kind, namespace, name }, bindings)
+    return [{ field, kind, object: `${namespace}/${name}`, isGranted }]
+  })
+}
+
+function conditionTexts(status: unknown): string[] {
+  const conditions: unknown = isRecord(status) ? status['conditions'] : undefined
+  if (!Array.isArray(conditions)) return []
+  return conditions
+    .filter(isRecord)
+    .map(({ type, status: value, reason, message }) => `${type}=${value} (${reason}): ${message}`)
+}
