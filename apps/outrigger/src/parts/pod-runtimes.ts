@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, type Logger, messageOf, type Random, UserError } from '@outrigger/foundation'
 import type { PodRuntime } from '@outrigger/kubelet/runtime'
+import type { ImageOrigin } from '@outrigger/runtime-cri'
 import type { DataDirectory } from '../data-directory.ts'
 import type { Environment } from '../environment.ts'
 
@@ -145,13 +146,16 @@ async function prepareImages(
       },
       signal,
     )
-    said.push(
-      origin.from === 'local build'
-        ? `${full}: built here from busybox, because it cannot be pulled (${origin.because})`
-        : `${full}: from ${origin.from === 'registry' ? 'its registry' : origin.from}`,
-    )
+    said.push(`${full}: ${originText(origin)}`)
   }
   return said
+}
+
+function originText(origin: ImageOrigin): string {
+  if (origin.from !== 'local build')
+    return `from ${origin.from === 'registry' ? 'its registry' : origin.from}`
+  // Each layer of the runtime put its own words in front; the last ones say what happened.
+  return `built here from busybox, because it could not be pulled (${origin.because.split(': ').slice(-2).join(': ')})`
 }
 
 /** `busybox` -> `docker.io/library/busybox:latest`. */
