@@ -9,6 +9,8 @@ import { addInstallCommand } from './commands/install.ts'
 import { addLintCommand } from './commands/lint.ts'
 import { addManagerCommand } from './commands/manager.ts'
 import { addNodeCommand } from './commands/node.ts'
+import { addPlanCommand } from './commands/plan.ts'
+import { addRolloutCommand } from './commands/rollout.ts'
 import { addUpCommand } from './commands/up.ts'
 import type { Environment } from './environment.ts'
 
@@ -49,6 +51,8 @@ const commands = [
   addInstallCommand,
   addInjectCommand,
   addExplainCommand,
+  addPlanCommand,
+  addRolloutCommand,
   addLintCommand,
 ]
 

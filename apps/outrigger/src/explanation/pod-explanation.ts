@@ -5,11 +5,13 @@ import {
   hasVirtualNodeLabel,
   type InjectionRecord,
   isInjected,
+  type NamespaceFacts,
   parseRecords,
   revisionNameOf,
   type SidecarSetDecision,
 } from '@outrigger/injection'
 import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
+import { defaultNames } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { judgeRollout } from '../rollout/rollout-state.ts'
 import { type DestinationStory, type ReferenceStory, referencesOf, storyOf } from './injection-explanation.ts'
@@ -82,8 +84,10 @@ export function explainPod(pod: Pod, picture: ClusterPicture, pods: readonly Pod
   }
 }
 
-/** Namespaces whose pods the webhooks leave alone. */
-const unwatched = ['kube-system', 'kruise-system']
+/** What the webhooks leave alone: the manager's own namespace, and those of control planes. */
+function isUnwatched({ name, labels }: NamespaceFacts): boolean {
+  return name === defaultNames.namespace || labels?.['control-plane'] !== undefined
+}
 
 function standingsOf(
   pod: Pod,
@@ -96,7 +100,11 @@ function standingsOf(
     const compiled = sidecarSets.get(name)
     if (!records.has(name))
       return matches
-        ? { sidecarSet: name, standing: 'missing', reason: missingReason(pod, compiled?.sidecarSet) }
+        ? {
+            sidecarSet: name,
+            standing: 'missing',
+            reason: missingReason(pod, namespace(home), compiled?.sidecarSet),
+          }
         : { sidecarSet: name, standing: 'not', reason }
     const covers = compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, namespace(home))
     return {
@@ -119,9 +127,8 @@ function standingsOf(
   return [...present, ...gone]
 }
 
-function missingReason(pod: Pod, sidecarSet: SidecarSet | undefined): string {
-  const home = pod.metadata.namespace ?? 'default'
-  if (unwatched.includes(home)) return `it matches, but pods of namespace ${home} are never injected`
+function missingReason(pod: Pod, home: NamespaceFacts, sidecarSet: SidecarSet | undefined): string {
+  if (isUnwatched(home)) return `it matches, but pods of namespace ${home.name} are never injected`
   const born = pod.metadata.creationTimestamp ?? ''
   const made = sidecarSet?.metadata.creationTimestamp ?? ''
   if (born !== '' && made !== '' && born < made)

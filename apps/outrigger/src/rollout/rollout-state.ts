@@ -244,8 +244,8 @@ function amountOf(value: IntOrString, whole: number): number {
   return Number.isNaN(amount) ? 0 : Math.max(0, amount)
 }
 
-/** A percentage other than 100% leaves one pod to move. */
-function partitionOf(partition: IntOrString, matched: number): number {
+/** How many of the pods keep older content. A percentage other than 100% leaves one pod to move. */
+export function partitionOf(partition: IntOrString, matched: number): number {
   const amount = amountOf(partition, matched)
   const isPartial = typeof partition === 'string' && partition !== '100%'
   return isPartial && amount >= matched && matched > 1 ? matched - 1 : Math.min(amount, matched)

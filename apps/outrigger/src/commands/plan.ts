@@ -1,0 +1,107 @@
+import { convertSidecarSet, defaultSidecarSet, outriggerResources, type SidecarSet } from '@outrigger/api'
+import { ApiError, isNotFound } from '@outrigger/client'
+import { UserError } from '@outrigger/foundation'
+import type { ResourceRef } from '@outrigger/kube'
+import type { Command } from 'commander'
+import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
+import { readPicture, readPods } from '../cluster/read-cluster.ts'
+import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
+import type { Environment } from '../environment.ts'
+import { isSidecarSet } from '../manifests/cluster-picture.ts'
+import { type Manifest, placeOf, readManifests } from '../manifests/manifest-files.ts'
+import { paintFor } from '../rendering/paint.ts'
+import { formatPreview } from '../rollout/format-preview.ts'
+import { previewUpdate } from '../rollout/update-preview.ts'
+import { collect, parseChoice } from '../settings.ts'
+
+interface PlanSettings extends ConnectionSettings {
+  readonly filename: readonly string[]
+  readonly output: 'text' | 'json'
+}
+
+export function addPlanCommand(program: Command, environment: Environment): void {
+  const command = program
+    .command('plan')
+    .description('say what applying a SidecarSet would mean for the pods of a cluster, and change nothing')
+    .requiredOption(
+      '-f, --filename <path>',
+      'SidecarSets: file, folder, or - for standard input; repeatable',
+      collect((text) => text),
+    )
+    .option('-o, --output <format>', 'text or json', parseChoice('-o', ['text', 'json']), 'text')
+    .addHelpText('after', '\nExample:\n  outrigger plan -f sidecarset.yaml\n')
+  withConnectionFlags(command).action((settings: PlanSettings) => plan(settings, environment))
+}
+
+async function plan(settings: PlanSettings, environment: Environment): Promise<void> {
+  const manifests = (await readManifests(settings.filename, environment)).filter(isSidecarSet)
+  if (manifests.length === 0)
+    throw new UserError(`there is no SidecarSet in ${settings.filename.join(', ')}`, 'name its file with -f')
+  await withCluster(settings, environment, async ({ client }) => {
+    const changes = []
+    for (const manifest of manifests) changes.push(await rehearse(client, manifest))
+    const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
+    const previews = changes.map(({ next, current }) => previewUpdate(next, current, pods, picture.namespace))
+    const paint = paintFor(environment)
+    environment.writeOut(
+      settings.output === 'json'
+        ? `${JSON.stringify(previews, undefined, 2)}\n`
+        : previews.map((preview) => formatPreview(preview, paint)).join('\n'),
+    )
+  })
+}
+
+/** The SidecarSet before and after, as the server would store it. @throws UserError when it would refuse. */
+async function rehearse(
+  client: ClusterSession['client'],
+  manifest: Manifest,
+): Promise<{ next: SidecarSet; current: SidecarSet | undefined }> {
+  const resource = resourceOf(manifest)
+  const sidecarSet = manifest.object as SidecarSet
+  const { name } = sidecarSet.metadata
+  const current = await client.get<SidecarSet>(resource, { namespace: '', name }).catch((error: unknown) => {
+    if (isNotFound(error)) return undefined
+    throw error
+  })
+  try {
+    const stored =
+      current === undefined
+        ? await client.create<SidecarSet>(resource, sidecarSet, { dryRun: true })
+        : await client.update<SidecarSet>(resource, merged(current, sidecarSet), { dryRun: true })
+    return { next: inManagerVersion(stored), current: current && inManagerVersion(current) }
+  } catch (error) {
+    if (!(error instanceof ApiError) || ![400, 403, 409, 422].includes(error.code)) throw error
+    throw new UserError(`${placeOf(manifest)}: the server would refuse it: ${error.message}`, undefined, {
+      cause: error,
+    })
+  }
+}
+
+function resourceOf(manifest: Manifest): ResourceRef {
+  const known = [outriggerResources.sidecarSets, outriggerResources.sidecarSetsV1beta1]
+  const found = known.find(({ group, version }) => `${group}/${version}` === manifest.object.apiVersion)
+  if (found !== undefined) return found
+  throw new UserError(
+    `${placeOf(manifest)}: there is no ${manifest.object.apiVersion}`,
+    `use ${known.map(({ group, version }) => `${group}/${version}`).join(' or ')}`,
+  )
+}
+
+/** What is stored after an apply of the whole file: its spec, and its labels and annotations beside those there are. */
+function merged(current: SidecarSet, file: SidecarSet): SidecarSet {
+  const { labels, annotations } = file.metadata
+  return {
+    ...file,
+    metadata: {
+      ...current.metadata,
+      ...(labels && { labels: { ...current.metadata.labels, ...labels } }),
+      ...(annotations && { annotations: { ...current.metadata.annotations, ...annotations } }),
+    },
+  }
+}
+
+/** Where no webhook of ours is installed, defaults and hashes are still ours to know. */
+function inManagerVersion(sidecarSet: SidecarSet): SidecarSet {
+  const { group, version } = outriggerResources.sidecarSets
+  return defaultSidecarSet(convertSidecarSet(sidecarSet, `${group}/${version}`) as SidecarSet)
+}

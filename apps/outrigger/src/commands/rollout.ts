@@ -1,0 +1,239 @@
+import { outriggerResources, type SidecarSet } from '@outrigger/api'
+import { UserError } from '@outrigger/foundation'
+import { revisionNameOf } from '@outrigger/injection'
+import { formatYaml } from '@outrigger/kube'
+import type { Command } from 'commander'
+import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
+import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster/read-cluster.ts'
+import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
+import type { Environment } from '../environment.ts'
+import { formatProgressBar } from '../rendering/progress-bar.ts'
+import { parseDuration } from '../rollout/parse-duration.ts'
+import { formatHistory, noHistory, recordedSpec, revisionToRestore } from '../rollout/revision-history.ts'
+import { type RolloutProgress, rolloutProgress } from '../rollout/rollout-progress.ts'
+import { judgeRollout } from '../rollout/rollout-state.ts'
+import { parseNumber } from '../settings.ts'
+
+interface StatusSettings extends ConnectionSettings {
+  readonly watch: boolean
+  readonly timeout: number
+}
+
+/** Milliseconds between two looks at a rollout. */
+const pollEvery = 1_000
+const mostRevisions = 2 ** 31 - 1
+
+export function addRolloutCommand(program: Command, environment: Environment): void {
+  const rollout = program
+    .command('rollout')
+    .description(
+      'follow, halt, resume and undo the rollout of a SidecarSet, as kubectl rollout does for workloads',
+    )
+  const add = (name: string, description: string, example = name) =>
+    withConnectionFlags(rollout.command(name))
+      .description(description)
+      .argument('<sidecarset>', 'sidecarset/NAME')
+      .addHelpText('after', `\nExample:\n  outrigger rollout ${example} sidecarset/logs\n`)
+  const run =
+    <T extends ConnectionSettings>(
+      work: (session: ClusterSession, name: string, settings: T) => Promise<void>,
+    ) =>
+    (given: string, settings: T) =>
+      withCluster(settings, environment, (session) => work(session, sidecarSetName(given), settings))
+  const say = (text: string) => environment.writeOut(`${text}\n`)
+
+  add(
+    'status',
+    'wait until all pods that are to be updated are, and say how far they are',
+    'status --timeout 5m',
+  )
+    .option(
+      '-w, --watch [bool]',
+      'wait for the end; --watch=false says the present state and ends',
+      parseSwitch('--watch'),
+      true,
+    )
+    .option(
+      '--timeout <duration>',
+      'give up after this long, with exit code 1; 0 never does',
+      parseDuration('--timeout'),
+      0,
+    )
+    .action(
+      run((session, name, settings: StatusSettings) => followStatus(session, name, settings, environment)),
+    )
+  add('pause', 'change no more running pods until it is resumed').action(
+    run(({ client }, name) => setPaused(client, name, true, say)),
+  )
+  add('resume', 'go on changing running pods').action(
+    run(({ client }, name) => setPaused(client, name, false, say)),
+  )
+  add('history', 'list the recorded revisions, their images and how many pods carry them')
+    .option(
+      '--revision <number>',
+      'print what this revision records',
+      parseNumber('--revision', 1, mostRevisions),
+    )
+    .action(
+      run(({ client }, name, settings: ConnectionSettings & { revision?: number }) =>
+        printHistory(client, name, settings.revision, environment),
+      ),
+    )
+  add('undo', 'go back to an earlier revision', 'undo --to-revision 3')
+    .option(
+      '--to-revision <number>',
+      'which one; 0 is the one before',
+      parseNumber('--to-revision', 0, mostRevisions),
+      0,
+    )
+    .option('--dry-run', 'have the server check it and change nothing', false)
+    .action(
+      run(({ client }, name, settings: ConnectionSettings & UndoSettings) =>
+        undo(client, name, settings, say),
+      ),
+    )
+  for (const command of rollout.commands) command.copyInheritedSettings(program)
+}
+
+/** `sidecarset/NAME` in the spellings kubectl takes. @throws UserError */
+function sidecarSetName(given: string): string {
+  const [, name] = /^(?:sidecarsets?(?:\.apps\.kruise\.io)?\/)?([^/]+)$/.exec(given) ?? []
+  if (name !== undefined) return name
+  throw new UserError(`${given} is not a SidecarSet`, 'write sidecarset/NAME')
+}
+
+function parseSwitch(flag: string): (text: string) => boolean {
+  return (text) => {
+    if (text === 'true' || text === 'false') return text === 'true'
+    throw new UserError(`${flag} ${text} is neither true nor false`, `write ${flag}=false`)
+  }
+}
+
+async function followStatus(
+  { client, clock }: ClusterSession,
+  name: string,
+  { watch, timeout }: StatusSettings,
+  environment: Environment,
+): Promise<void> {
+  const screen = environment.isTerminal && watch ? redrawing(environment) : linewise(environment)
+  const start = clock.monotonic()
+  for (;;) {
+    const sidecarSet = await readSidecarSet(client, name)
+    const now = rolloutProgress(sidecarSet)
+    screen.show(now)
+    if (now.isDone || !watch) break
+    const left = timeout === 0 ? pollEvery : timeout - (clock.monotonic() - start)
+    if (left <= 0) {
+      screen.end()
+      throw new UserError(
+        `timed out after ${timeout / 1_000} s: ${await whyNot(client, sidecarSet)}`,
+        `outrigger explain sidecarset ${name} says more`,
+      )
+    }
+    await clock.sleep(Math.min(pollEvery, left))
+  }
+  screen.end()
+}
+
+async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<string> {
+  const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
+  const { blockers } = judgeRollout(sidecarSet, pods, picture.namespace)
+  return blockers[0] ?? 'updated pods are not ready yet, or the manager has not counted them'
+}
+
+interface Screen {
+  show(progress: RolloutProgress): void
+  end(): void
+}
+
+/** One line for each change, for pipes and logs. */
+function linewise({ writeOut }: Environment): Screen {
+  let last = ''
+  return {
+    show({ text }) {
+      if (text !== last) writeOut(`${text}\n`)
+      last = text
+    },
+    end() {},
+  }
+}
+
+/** One line that is drawn anew, with a bar. */
+function redrawing({ writeOut }: Environment): Screen {
+  return {
+    show: ({ text, progress, isDone }) =>
+      writeOut(`\r\u001b[K${isDone ? `${text}` : `${formatProgressBar(progress)} ready  ${text}`}`),
+    end: () => writeOut('\n'),
+  }
+}
+
+const resource = outriggerResources.sidecarSets
+const titleOf = (name: string) => `sidecarset.apps.kruise.io/${name}`
+
+async function setPaused(
+  client: ClusterSession['client'],
+  name: string,
+  paused: boolean,
+  say: (text: string) => void,
+): Promise<void> {
+  const { spec, metadata } = await readSidecarSet(client, name)
+  if ((spec.updateStrategy?.paused ?? false) === paused)
+    throw new UserError(`${titleOf(name)} is ${paused ? 'already' : 'not'} paused`)
+  const body = {
+    metadata: { resourceVersion: metadata.resourceVersion },
+    spec: { updateStrategy: { paused } },
+  }
+  await client.patch(
+    resource,
+    { namespace: '', name },
+    { type: 'merge', body },
+    { fieldManager: 'outrigger-cli' },
+  )
+  say(`${titleOf(name)} ${paused ? 'paused' : 'resumed'}`)
+}
+
+async function printHistory(
+  client: ClusterSession['client'],
+  name: string,
+  number: number | undefined,
+  { writeOut }: Environment,
+): Promise<void> {
+  const sidecarSet = await readSidecarSet(client, name)
+  const revisions = await readRevisions(client, sidecarSet)
+  if (revisions.length === 0) throw noHistory(name)
+  if (number === undefined) writeOut(formatHistory(sidecarSet, revisions, await readPods(client)))
+  else writeOut(formatYaml(recordedSpec(revisionToRestore(sidecarSet, revisions, number))))
+}
+
+interface UndoSettings {
+  readonly toRevision: number
+  readonly dryRun: boolean
+}
+
+async function undo(
+  client: ClusterSession['client'],
+  name: string,
+  { toRevision, dryRun }: UndoSettings,
+  say: (text: string) => void,
+): Promise<void> {
+  const sidecarSet = await readSidecarSet(client, name)
+  const target = revisionToRestore(sidecarSet, await readRevisions(client, sidecarSet), toRevision)
+  const suffix = dryRun ? ' (server dry run)' : ''
+  if (target.metadata.name === revisionNameOf(sidecarSet)) {
+    say(
+      `${titleOf(name)} skipped rollback (current content already matches revision ${target.revision})${suffix}`,
+    )
+    return
+  }
+  const body = {
+    metadata: { resourceVersion: sidecarSet.metadata.resourceVersion },
+    spec: recordedSpec(target),
+  }
+  await client.patch(
+    resource,
+    { namespace: '', name },
+    { type: 'merge', body },
+    { fieldManager: 'outrigger-cli', dryRun },
+  )
+  say(`${titleOf(name)} rolled back to revision ${target.revision}${suffix}`)
+}

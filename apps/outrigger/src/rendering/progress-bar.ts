@@ -1,0 +1,13 @@
+export interface Progress {
+  /** How far things are, at most `total`. */
+  readonly done: number
+  readonly total: number
+}
+
+/** `[#####-----] 3 of 6`: full only when everything is done, empty only when nothing is. */
+export function formatProgressBar({ done, total }: Progress, width = 24): string {
+  const share = total === 0 ? 1 : Math.min(1, Math.max(0, done / total))
+  const exact = Math.floor(share * width)
+  const filled = share > 0 && exact === 0 ? 1 : exact
+  return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${done} of ${total}`
+}

@@ -1,0 +1,95 @@
+import { customVersionOf, podAnnotations, type SidecarSet, sidecarSetLabels } from '@outrigger/api'
+import { UserError } from '@outrigger/foundation'
+import { parseRecords, revisionNameOf } from '@outrigger/injection'
+import { type ControllerRevision, isRecord, type Pod } from '@outrigger/kube'
+import { formatTable } from '../rendering/table.ts'
+
+/** The parts of a SidecarSet that a revision records. */
+const recordedFields = [
+  'containers',
+  'initContainers',
+  'volumes',
+  'imagePullSecrets',
+  'patchPodMetadata',
+] as const
+
+/** What a revision recorded; a field that was absent is null. @throws UserError when it records no SidecarSet. */
+export function recordedSpec(revision: ControllerRevision): Record<string, unknown> {
+  const spec = isRecord(revision.data) ? revision.data['spec'] : undefined
+  if (!isRecord(spec))
+    throw new UserError(
+      `revision ${revision.metadata.name} records no SidecarSet`,
+      'choose another with --to-revision',
+    )
+  return Object.fromEntries(recordedFields.map((field) => [field, spec[field] ?? null]))
+}
+
+/**
+ * The revision to go back to: the one of that number, or the one before the newest for 0.
+ *
+ * @throws UserError when there is none.
+ */
+export function revisionToRestore(
+  sidecarSet: SidecarSet,
+  revisions: readonly ControllerRevision[],
+  number: number,
+): ControllerRevision {
+  const { name } = sidecarSet.metadata
+  if (revisions.length === 0) throw noHistory(name)
+  const current = revisionNameOf(sidecarSet)
+  const found =
+    number === 0
+      ? revisions.filter(({ metadata }) => metadata.name !== current).at(-1)
+      : revisions.find(({ revision }) => revision === number)
+  if (found !== undefined) return found
+  throw number === 0
+    ? new UserError(`SidecarSet ${name} has one revision only`, 'there is nothing to go back to')
+    : new UserError(
+        `SidecarSet ${name} has no revision ${number}`,
+        `choose one of ${revisions.map(({ revision }) => revision).join(', ')}`,
+      )
+}
+
+export function noHistory(name: string): UserError {
+  return new UserError(
+    `no rollout history is recorded for SidecarSet ${name}`,
+    'the manager records a ControllerRevision for each content; see that a manager runs which keeps them',
+  )
+}
+
+/** A line for each revision, oldest first, with the number of pods that carry it. */
+export function formatHistory(
+  sidecarSet: SidecarSet,
+  revisions: readonly ControllerRevision[],
+  pods: readonly Pod[],
+): string {
+  const { name } = sidecarSet.metadata
+  const current = revisionNameOf(sidecarSet)
+  const carriers = new Map<string, number>()
+  for (const pod of pods) {
+    const record = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
+    const revision = record?.controllerRevision
+    if (revision !== undefined) carriers.set(revision, (carriers.get(revision) ?? 0) + 1)
+  }
+  const rows = revisions.map((revision) => {
+    const version = revision.metadata.labels?.[sidecarSetLabels.customVersion]
+    const isCurrent = revision.metadata.name === current
+    return [
+      String(revision.revision),
+      `${revision.metadata.name}${isCurrent ? ' (current)' : ''}`,
+      version ?? ((isCurrent && customVersionOf(sidecarSet)) || '<none>'),
+      String(carriers.get(revision.metadata.name) ?? 0),
+      imagesOf(revision),
+    ]
+  })
+  const header = ['REVISION', 'NAME', 'CUSTOM-VERSION', 'PODS', 'IMAGES']
+  return `sidecarset.apps.kruise.io/${name}\n${formatTable([header, ...rows])}`
+}
+
+function imagesOf(revision: ControllerRevision): string {
+  const { containers, initContainers } = recordedSpec(revision)
+  const images = [initContainers, containers].flatMap((list) =>
+    (Array.isArray(list) ? list : []).filter(isRecord).map(({ name, image }) => `${name}=${image}`),
+  )
+  return images.join(',') || '<none>'
+}

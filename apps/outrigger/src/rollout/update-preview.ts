@@ -1,0 +1,115 @@
+import type { SidecarSet } from '@outrigger/api'
+import {
+  compileSidecarSet,
+  isActive,
+  matchSidecarSet,
+  type NamespaceFacts,
+  revisionNameOf,
+} from '@outrigger/injection'
+import { keyOf, type Pod } from '@outrigger/kube'
+import { carriedSets, judgeRollout, type PodProgress } from './rollout-state.ts'
+
+/** What a new content of a SidecarSet would mean for one running pod. */
+export interface PodEffect {
+  /** `namespace/name`. */
+  readonly pod: string
+  readonly effect:
+    | 'in place'
+    | 'held back'
+    | 'on recreation'
+    | 'newly matched'
+    | 'no longer matched'
+    | 'unchanged'
+  readonly reason: string
+}
+
+/** What a new content of a SidecarSet would mean. */
+export interface UpdatePreview {
+  readonly sidecarSet: string
+  readonly change: 'create' | 'update' | 'none'
+  /** Names of the revisions; `before` is empty when it would be created. */
+  readonly revision: { readonly before: string; readonly after: string }
+  readonly totals: Readonly<Record<PodEffect['effect'] | 'not selected', number>>
+  /** How many pods may change at the same time. */
+  readonly atOnce: number
+  /** All but those that are not selected. */
+  readonly pods: readonly PodEffect[]
+}
+
+/** Compares a SidecarSet, as admission would store it, with the pods there are. */
+export function previewUpdate(
+  next: SidecarSet,
+  current: SidecarSet | undefined,
+  pods: readonly Pod[],
+  namespaceOf: (name: string) => NamespaceFacts,
+): UpdatePreview {
+  const { name } = next.metadata
+  const rollout = judgeRollout(next, pods, namespaceOf)
+  const progress = new Map(rollout.pods.map((one) => [one.pod, one]))
+  const compiled = compileSidecarSet(next)
+  const totals: Record<PodEffect['effect'] | 'not selected', number> = {
+    'in place': 0,
+    'held back': 0,
+    'on recreation': 0,
+    'newly matched': 0,
+    'no longer matched': 0,
+    unchanged: 0,
+    'not selected': 0,
+  }
+  const effects: PodEffect[] = []
+  for (const pod of pods) {
+    if (!isActive(pod)) continue
+    const known = progress.get(keyOf(pod))
+    const verdict = matchSidecarSet(
+      compiled,
+      pod.metadata.labels ?? {},
+      namespaceOf(pod.metadata.namespace ?? 'default'),
+    )
+    const effect =
+      known === undefined ? strangerEffect(verdict, carriedSets(pod).includes(name)) : carrierEffect(known)
+    totals[effect?.effect ?? 'not selected']++
+    if (effect !== undefined) effects.push({ pod: keyOf(pod), ...effect })
+  }
+  const before = current === undefined ? '' : revisionNameOf(current)
+  return {
+    sidecarSet: name,
+    change: current === undefined ? 'create' : hasSameSpec(current, next) ? 'none' : 'update',
+    revision: { before, after: revisionNameOf(next) },
+    totals,
+    atOnce: rollout.budget.allowed,
+    pods: effects.sort((left, right) => (left.pod < right.pod ? -1 : 1)),
+  }
+}
+
+type Effect = Omit<PodEffect, 'pod'>
+
+function strangerEffect(
+  { isInjected, reason }: { readonly isInjected: boolean; readonly reason: string },
+  carries: boolean,
+): Effect | undefined {
+  if (carries)
+    return { effect: 'no longer matched', reason: `keeps what it has and is not updated any more: ${reason}` }
+  return isInjected
+    ? { effect: 'newly matched', reason: 'gets the sidecars when it is recreated' }
+    : undefined
+}
+
+function carrierEffect({ standing, reason }: PodProgress): Effect {
+  switch (standing) {
+    case 'current':
+    case 'changing':
+      return { effect: 'unchanged', reason }
+    case 'waiting':
+      return { effect: 'in place', reason: 'only images differ' }
+    case 'held back':
+      return { effect: 'held back', reason }
+    case 'recreate':
+      return { effect: 'on recreation', reason }
+  }
+}
+
+function hasSameSpec(current: SidecarSet, next: SidecarSet): boolean {
+  return current.metadata.generation !== undefined && next.metadata.generation !== undefined
+    ? current.metadata.generation === next.metadata.generation
+    : JSON.stringify(current.spec) === JSON.stringify(next.spec)
+}
