@@ -45,7 +45,16 @@ export function podConditions(
 
 /** Whether this kubelet writes conditions of this type. */
 export function isOwnCondition(type: string): boolean {
-  return (ownTypes as readonly string[]).includes(type) || type === sidecarConditionType
+  return (
+    (ownTypes as readonly string[]).includes(type) ||
+    type === sidecarConditionType ||
+    isPassingCondition(type)
+  )
+}
+
+/** Whether conditions of this type are there only while they hold. */
+export function isPassingCondition(type: string): boolean {
+  return type === 'PodResizePending' || type === 'PodResizeInProgress'
 }
 
 /** Only pods that have waited carry the condition: the others need no line for it. */

@@ -1,28 +1,25 @@
-import { setMaxListeners } from 'node:events'
 import { isNotFound } from '@outrigger/client'
-import { backoffDelay, messageOf, parseTime } from '@outrigger/foundation'
+import { messageOf, parseTime } from '@outrigger/foundation'
 import { type Pod, type PodStatus, resources } from '@outrigger/kube'
 import { PodProbes } from '../probe/pod-probes.ts'
 import type { ContainerState } from '../runtime.ts'
-import type { PreparedVolumes } from '../volume/pod-volumes.ts'
-import { notAuthorizedReason } from '../volume/reference-policy.ts'
 import { identityOf } from './container-record.ts'
-import { hostsPath } from './container-spec.ts'
-import { ContainerStarter } from './container-starter.ts'
 import { ContainerStopper } from './container-stopper.ts'
-import { collectEndedRuns } from './ended-runs.ts'
-import type { PodPlace } from './field-ref.ts'
 import type { NodeContext } from './node-context.ts'
-import { isAlive, latestRun, type ObservedPod, observePod, runningContainers } from './observed-pod.ts'
-import { type PodAction, type PodPlan, planPod } from './plan-pod.ts'
-import { isOwnCondition } from './pod-conditions.ts'
+import { latestRun, type ObservedPod, observePod, runningContainers } from './observed-pod.ts'
+import { type PodPlan, planPod } from './plan-pod.ts'
+import { PlanRunner } from './plan-runner.ts'
+import { podConcern } from './pod-concern.ts'
 import { type PodLife, podLife, restartsAfter } from './pod-life.ts'
+import { graceOf, type PodMoment, podIpsOf, stopPlaceOf } from './pod-moment.ts'
 import { podStatus, refusedStatus } from './pod-status.ts'
-import { hostsFile, sandboxSpec } from './sandbox-spec.ts'
 import { sidecarHold, sidecarHoldEvent } from './sidecar-hold.ts'
 import type { PodVerdict, WaitingReason } from './status-input.ts'
 import { StatusWriter } from './status-writer.ts'
 import { TerminationMessages } from './termination-messages.ts'
+import { VolumeKeeper } from './volume-keeper.ts'
+import { WaitingReasons } from './waiting-reasons.ts'
+import { type Progress, WorkLoop } from './work-loop.ts'
 
 export interface PodWorkerOptions {
   readonly context: NodeContext
@@ -35,12 +32,6 @@ export interface PodWorkerOptions {
   readonly onGone: () => void
 }
 
-type Progress = 'again' | 'rest'
-
-const volumeBackoff = { initial: 500, max: 122_000 }
-const failureBackoff = { initial: 1_000, max: 30_000 }
-const sandboxBackoff = { initial: 1_000, max: 10_000 }
-
 /**
  * Brings one pod of the node to what its object says, over and over: observe, say, plan, act.
  *
@@ -52,18 +43,18 @@ export class PodWorker {
   readonly uid: string
   readonly #options: PodWorkerOptions
   readonly #context: NodeContext
-  readonly #starter: ContainerStarter
+  readonly #loop: WorkLoop
   readonly #stopper: ContainerStopper
   readonly #probes: PodProbes
   readonly #messages: TerminationMessages
   readonly #writer: StatusWriter
-  readonly #waiting = new Map<string, WaitingReason>()
-  readonly #restartWanted = new Set<string>()
-  readonly #found = new Set<string>()
+  readonly #waiting = new WaitingReasons()
+  readonly #volumes: VolumeKeeper
+  readonly #runner: PlanRunner
   #pod: Pod
   #life: PodLife
-  #isDeletedFromApi = false
   #observed: ObservedPod = observePod([])
+  #isDeletedFromApi = false
   #isAdmitted = false
   #verdict: PodVerdict | undefined
   #isEnding = false
@@ -71,20 +62,7 @@ export class PodWorker {
   /** The status was final before any container ran, or before we came: nothing is added to it. */
   #isSettled = false
   #isReleased = false
-  #isGone = false
   #hold: WaitingReason | undefined
-  #volumes: PreparedVolumes | undefined
-  #volumeFailures = 0
-  #volumesDue = 0
-  #sandboxFailures = 0
-  #sandboxDue = 0
-  #failures = 0
-  #nextLook: number | undefined
-  #step = freshStep()
-  #isDirty = false
-  #drive: Promise<void> | undefined
-  #cancelTimer: () => void = () => {}
-  #isStopped = false
 
   constructor(options: PodWorkerOptions) {
     const { context, pod } = options
@@ -93,15 +71,35 @@ export class PodWorker {
     this.#pod = pod
     this.uid = pod.metadata.uid ?? ''
     this.#life = podLife(pod, context)
-    this.#starter = new ContainerStarter(context)
+    this.#loop = new WorkLoop({
+      clock: context.clock,
+      random: context.random,
+      turn: (signal) => this.#turn(signal),
+      onFailure: (error) => this.#tellFailure(error),
+    })
+    const lookAgainIn = (milliseconds: number) => this.#loop.lookAgainIn(milliseconds)
     this.#stopper = new ContainerStopper(context)
     this.#messages = new TerminationMessages(context.runtime.files)
-    this.#writer = new StatusWriter(context.client, pod.status ?? {})
+    this.#writer = new StatusWriter(context, pod.status ?? {})
     this.#probes = new PodProbes({
       runtime: context.runtime,
       clock: context.clock,
       onTurn: () => this.wake(),
       report: (fieldPath, message) => context.record(this.#pod, 'Warning', 'Unhealthy', message, fieldPath),
+    })
+    this.#volumes = new VolumeKeeper(context, this.#waiting, lookAgainIn)
+    this.#runner = new PlanRunner({
+      context,
+      stopper: this.#stopper,
+      probes: this.#probes,
+      volumes: this.#volumes,
+      waiting: this.#waiting,
+      lookAgainIn,
+      observe: async (signal) => {
+        await this.#observe(signal)
+        return this.#observed
+      },
+      lastStatus: () => this.#writer.last,
     })
     this.#tellComplaints()
   }
@@ -120,7 +118,7 @@ export class PodWorker {
     return this.#observed
   }
 
-  /** The status as last written. */
+  /** The status as last said. */
   get status(): PodStatus {
     return this.#writer.last
   }
@@ -142,96 +140,47 @@ export class PodWorker {
     }
     const wasDeleted = before.metadata.deletionTimestamp !== undefined
     const isShorter = pod.metadata.deletionGracePeriodSeconds !== before.metadata.deletionGracePeriodSeconds
-    if (pod.metadata.deletionTimestamp !== undefined && (!wasDeleted || isShorter)) this.#interrupt()
-    if (concern(pod) !== concern(before)) this.wake()
+    if (pod.metadata.deletionTimestamp !== undefined && (!wasDeleted || isShorter)) this.#loop.interrupt()
+    if (podConcern(pod) !== podConcern(before)) this.wake()
   }
 
   /** The pod's object is gone: end and clean up. */
   remove(): void {
     this.#isDeletedFromApi = true
-    this.#interrupt()
+    this.#loop.interrupt()
     this.wake()
   }
 
   /** Uses what the runtime was seen to have, without asking it again. */
   found(sandboxes: Parameters<typeof observePod>[0]): void {
     this.#observed = observePod(sandboxes)
-    for (const run of runningContainers(this.#observed)) this.#found.add(run.id)
+    for (const run of runningContainers(this.#observed)) this.#runner.noteStarted(run.id)
   }
 
   /** Objects or rules that the pod's volumes follow have changed. */
   refreshVolumes(): void {
-    this.#volumesDue = 0
-    this.#volumeFailures = 0
-    for (const [name, { reason }] of this.#waiting) {
-      if (reason === 'CreateContainerConfigError' || reason === notAuthorizedReason)
-        this.#waiting.delete(name)
-    }
+    this.#volumes.refresh()
     this.wake()
   }
 
   /** Looks at the pod soon. */
   wake(): void {
-    if (this.#isStopped || this.#isGone) return
-    this.#isDirty = true
-    this.#drive ??= this.#run().finally(() => {
-      this.#drive = undefined
-    })
+    this.#loop.wake()
   }
 
   /** Ends the work, not the pod. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelTimer()
     this.#probes.close()
-    this.#interrupt()
-    await this.#drive
+    await this.#loop.stop()
+    await this.#writer.stop()
   }
 
-  #interrupt(): void {
-    this.#step.abort(new Error('the pod has changed'))
-    this.#step = freshStep()
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isDirty && !this.#isStopped && !this.#isGone) {
-      this.#isDirty = false
-      this.#cancelTimer()
-      this.#nextLook = undefined
-      const { signal } = this.#step
-      try {
-        while ((await this.#turn(signal)) === 'again') signal.throwIfAborted()
-        this.#failures = 0
-      } catch (error) {
-        if (this.#isStopped) return
-        if (signal.aborted) {
-          this.#isDirty = true
-          continue
-        }
-        this.#failures++
-        this.#context.logger.warn('pod could not be brought along', {
-          pod: `${this.#pod.metadata.namespace}/${this.#pod.metadata.name}`,
-          error: messageOf(error),
-        })
-        this.#lookAgainIn(
-          backoffDelay({ ...failureBackoff, jitter: 0.2 }, this.#failures, this.#context.random),
-        )
-      }
-      this.#setTimer()
-    }
-  }
-
-  /** The earliest wish wins. */
-  #lookAgainIn(milliseconds: number): void {
-    const at = this.#context.clock.now() + Math.max(0, milliseconds)
-    this.#nextLook = Math.min(this.#nextLook ?? at, at)
-  }
-
-  #setTimer(): void {
-    this.#cancelTimer()
-    if (this.#nextLook === undefined || this.#isStopped || this.#isGone) return
-    const delay = Math.max(0, this.#nextLook - this.#context.clock.now())
-    this.#cancelTimer = this.#context.clock.after(delay, () => this.wake())
+  #tellFailure(error: unknown): void {
+    const { name, namespace } = this.#pod.metadata
+    this.#context.logger.warn('pod could not be brought along', {
+      pod: `${namespace}/${name}`,
+      error: messageOf(error),
+    })
   }
 
   async #turn(signal: AbortSignal): Promise<Progress> {
@@ -241,23 +190,29 @@ export class PodWorker {
     if (this.#mustEnd()) return this.#end(signal)
     if (!this.#isAdmitted && !(await this.#admit(signal))) return 'again'
     this.#hold = this.#decideHold()
-    await this.#say(signal)
+    this.#say()
     if (this.#hold !== undefined) return 'rest'
-    if (!(await this.#prepareVolumes(signal))) return 'rest'
+    if (!(await this.#volumes.prepare(this.#moment(), signal))) {
+      this.#say()
+      return 'rest'
+    }
     const plan = planPod(this.#life, this.#observed, this.#facts())
     if (plan.isOver) {
       this.#isEnding = true
       return 'again'
     }
     this.#noteHeldBack(plan)
-    const acted = await this.#act(plan, signal)
-    if (!acted) await this.#say(signal)
+    const acted = await this.#runner.run(plan, this.#moment(), signal)
+    if (!acted) this.#say()
     return acted ? 'again' : 'rest'
   }
 
+  #moment(): PodMoment {
+    return { pod: this.#pod, life: this.#life, observed: this.#observed }
+  }
+
   async #observe(signal: AbortSignal): Promise<void> {
-    const { runtime } = this.#context
-    const all = await runtime.list(signal, this.uid)
+    const all = await this.#context.runtime.list(signal, this.uid)
     this.#observed = observePod(all.filter((sandbox) => sandbox.pod.uid === this.uid))
     await this.#messages.collect(this.#observed, this.uid, identityOf(this.#pod))
     this.#probeWhatRuns()
@@ -265,22 +220,22 @@ export class PodWorker {
 
   #probeWhatRuns(): void {
     const alive = new Set<string>()
-    const { sandbox } = this.#observed
+    const { sandbox, current } = this.#observed
     for (const life of this.#life.containers.values()) {
       const run = latestRun(this.#observed, life.name)
-      if (run?.state !== 'running' || sandbox === undefined || !this.#observed.current.has(life.name))
-        continue
+      if (run?.state !== 'running' || sandbox === undefined || !current.has(life.name)) continue
       alive.add(run.id)
-      const place = { podIp: this.#podIps()[0] ?? '', dial: this.#context.dialTo(sandbox.id) }
+      const podIp = podIpsOf(this.#moment(), this.#context)[0] ?? ''
+      const place = { podIp, dial: this.#context.dialTo(sandbox.id) }
       // A run that an earlier kubelet started is past its hook; of our own we hear when the hook has ended.
-      const isPastHook = this.#found.has(run.id) || life.spec.lifecycle?.postStart === undefined
+      const isPastHook = this.#runner.hasStarted(run.id) || life.spec.lifecycle?.postStart === undefined
       this.#probes.begin(life, run, place, this.#statusOfRun(run), isPastHook)
     }
     this.#probes.keepOnly(alive)
   }
 
   #statusOfRun(run: ContainerState) {
-    if (!this.#found.has(run.id)) return undefined
+    if (!this.#runner.hasStarted(run.id)) return undefined
     const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {}
     return [...containerStatuses, ...initContainerStatuses].find((each) =>
       each.containerID?.endsWith(`/${run.id}`),
@@ -290,18 +245,8 @@ export class PodWorker {
   #facts() {
     return {
       health: (run: ContainerState) => this.#probes.health(run),
-      restartWanted: this.#restartWanted,
+      restartWanted: this.#runner.restartWanted,
     }
-  }
-
-  #podIps(): readonly string[] {
-    if (this.#pod.spec.hostNetwork === true) return this.#context.hostIps
-    return this.#observed.sandbox?.ips ?? []
-  }
-
-  #place(): PodPlace {
-    const { nodeName, hostIps, allocatable } = this.#context
-    return { nodeName, hostIps, allocatable, podIps: this.#podIps() }
   }
 
   // -- refusing and holding
@@ -313,7 +258,7 @@ export class PodWorker {
     this.#isAdmitted = true
     if (refusal === undefined) return true
     this.#context.record(this.#pod, 'Warning', refusal.reason, refusal.message)
-    await this.#writer.write(this.#pod, refusedStatus(this.#pod, refusal, this.#context.clock.now()), signal)
+    this.#writer.post(this.#pod, refusedStatus(this.#pod, refusal, this.#context.clock.now()))
     this.#isSettled = true
     this.#isEnded = true
     this.#options.onEnded()
@@ -326,8 +271,7 @@ export class PodWorker {
     if (hold !== undefined && this.#hold === undefined) {
       this.#context.record(this.#pod, 'Normal', sidecarHoldEvent, hold.message)
     }
-    if (hold === undefined) return undefined
-    for (const name of this.#life.containers.keys()) this.#waiting.set(name, hold)
+    if (hold !== undefined) this.#waiting.setAll(this.#life.containers.keys(), hold)
     return hold
   }
 
@@ -337,27 +281,35 @@ export class PodWorker {
     }
   }
 
+  #noteHeldBack(plan: PodPlan): void {
+    this.#waiting.drop('WaitingForHigherPriority')
+    for (const [name, others] of plan.heldBack) {
+      const message = `starts after ${others.join(', ')}, which must start or be ready first`
+      this.#waiting.set(name, { reason: 'WaitingForHigherPriority', message })
+    }
+  }
+
   // -- saying
 
-  async #say(signal: AbortSignal): Promise<void> {
-    if (this.#isSettled) return
-    await this.#writer.write(this.#pod, this.#status(), signal)
+  #say(): void {
+    if (!this.#isSettled) this.#writer.post(this.#pod, this.#status())
   }
 
   #status(): PodStatus {
     const { context } = this.#options
+    const { restartWanted } = this.#runner
     const isInitialized = this.#life.startGroups.some((group) =>
       group.some((each) => this.#observed.runs.has(each.name)),
     )
-    if (this.#hold === undefined) this.#dropWaiting((each) => each.reason === 'WaitingForSidecarInjection')
+    if (this.#hold === undefined) this.#waiting.drop('WaitingForSidecarInjection')
     return podStatus({
       pod: this.#pod,
       life: this.#life,
       observed: this.#observed,
       previous: this.#writer.last,
-      waiting: this.#waiting,
+      waiting: this.#waiting.all,
       health: (run) => this.#probes.health(run),
-      restarts: (life, run) => this.#restartWanted.has(life.name) || restartsAfter(life, run.exitCode),
+      restarts: (life, run) => restartWanted.has(life.name) || restartsAfter(life, run.exitCode),
       isInitialized: isInitialized || this.#initIsDone(),
       isEnded: this.#isEnded,
       verdict: this.#verdict,
@@ -379,215 +331,6 @@ export class PodWorker {
     })
   }
 
-  #dropWaiting(matches: (waiting: WaitingReason) => boolean): void {
-    for (const [name, waiting] of this.#waiting) if (matches(waiting)) this.#waiting.delete(name)
-  }
-
-  #noteHeldBack(plan: PodPlan): void {
-    this.#dropWaiting((each) => each.reason === 'WaitingForHigherPriority')
-    for (const [name, others] of plan.heldBack) {
-      const message = `starts after ${others.join(', ')}, which must start or be ready first`
-      this.#waiting.set(name, { reason: 'WaitingForHigherPriority', message })
-    }
-  }
-
-  // -- volumes
-
-  /** Answers whether the pod may go on. Volumes of a pod that has begun are kept current, and wait for nothing. */
-  async #prepareVolumes(signal: AbortSignal): Promise<boolean> {
-    const { clock, volumes, volumeSyncPeriod } = this.#context
-    const hasBegun = this.#observed.sandbox !== undefined
-    const now = clock.now()
-    if (now < this.#volumesDue && (this.#volumes?.problems.length === 0 || !hasBegun)) {
-      const isReady = this.#volumes?.problems.length === 0
-      if (!isReady || this.#followsObjects()) this.#lookAgainIn(this.#volumesDue - now)
-      return isReady || hasBegun
-    }
-    const prepared = await volumes.prepare(this.#pod, this.#place(), signal)
-    const isReady = prepared.problems.length === 0
-    this.#noteVolumeProblems(prepared, hasBegun)
-    if (isReady || this.#volumes === undefined || !hasBegun) this.#volumes = prepared
-    this.#volumeFailures = isReady ? 0 : this.#volumeFailures + 1
-    const pause = isReady || hasBegun ? volumeSyncPeriod : backoffDelay(volumeBackoff, this.#volumeFailures)
-    this.#volumesDue = clock.now() + pause
-    if (!isReady || this.#followsObjects()) this.#lookAgainIn(pause)
-    if (!isReady && !hasBegun) await this.#say(signal)
-    return isReady || hasBegun
-  }
-
-  /** Only volumes that can change need to be looked at again and again. */
-  #followsObjects(): boolean {
-    return (this.#pod.spec.volumes ?? []).some(
-      (volume) => volume.projected !== undefined || volume.downwardAPI !== undefined,
-    )
-  }
-
-  #noteVolumeProblems(prepared: PreparedVolumes, hasBegun: boolean): void {
-    this.#dropWaiting((each) => each.reason === notAuthorizedReason)
-    for (const problem of prepared.problems) {
-      const wasKnown = this.#volumes?.problems.some((each) => each.message === problem.message) === true
-      if (problem.reason === notAuthorizedReason) {
-        // Revoked later: the last content stays, nothing is said of it on the pod.
-        if (hasBegun) continue
-        if (!wasKnown) this.#context.record(this.#pod, 'Warning', problem.reason, problem.message)
-        for (const name of this.#life.containers.keys()) {
-          this.#waiting.set(name, { reason: problem.reason, message: problem.message })
-        }
-      } else {
-        this.#context.record(this.#pod, 'Warning', problem.reason, problem.message)
-      }
-    }
-  }
-
-  // -- acting
-
-  /** Answers whether anything was changed, so that another look is due at once. */
-  async #act(plan: PodPlan, signal: AbortSignal): Promise<boolean> {
-    let acted = false
-    for (const action of plan.actions) acted = (await this.#actOn(action, signal)) || acted
-    if (!acted) await collectEndedRuns(this.#context.runtime, this.#observed, identityOf(this.#pod), signal)
-    return acted
-  }
-
-  async #actOn(action: PodAction, signal: AbortSignal): Promise<boolean> {
-    const { runtime } = this.#context
-    switch (action.kind) {
-      case 'create-sandbox':
-        return this.#createSandbox(action, signal)
-      case 'kill': {
-        const { life, container, message, because } = action
-        this.#restartWanted.add(life.name)
-        const grace = because === 'changed' ? this.#grace() : this.#probeGrace(life.spec, because)
-        await this.#stopper.stop(this.#pod, life, container, message, grace, this.#stopPlace(), signal)
-        return true
-      }
-      case 'remove':
-        await runtime.removeContainer(action.container.id, signal)
-        return true
-      case 'start':
-        return this.#start(action, signal)
-    }
-  }
-
-  async #createSandbox(
-    action: Extract<PodAction, { kind: 'create-sandbox' }>,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const { runtime, clock, dns } = this.#context
-    if (clock.now() < this.#sandboxDue) {
-      this.#lookAgainIn(this.#sandboxDue - clock.now())
-      return false
-    }
-    if (action.attempt > 0) {
-      this.#context.record(
-        this.#pod,
-        'Normal',
-        'SandboxChanged',
-        'Pod sandbox changed, it will be killed and re-created.',
-      )
-    }
-    for (const id of action.replaces) await runtime.stopSandbox(id, signal)
-    try {
-      const { files } = runtime
-      const spec = sandboxSpec(this.#pod, action.attempt, files, dns)
-      await files.makeDirectory(spec.logDirectory, 0o755)
-      await runtime.createSandbox(spec, signal)
-      this.#sandboxFailures = 0
-    } catch (error) {
-      if (signal.aborted) throw error
-      this.#sandboxFailures++
-      const pause = backoffDelay(sandboxBackoff, this.#sandboxFailures)
-      this.#sandboxDue = clock.now() + pause
-      this.#lookAgainIn(pause)
-      this.#context.record(
-        this.#pod,
-        'Warning',
-        'FailedCreatePodSandBox',
-        `Failed to create pod sandbox: ${messageOf(error)}`,
-      )
-      return false
-    }
-    return true
-  }
-
-  async #start(action: Extract<PodAction, { kind: 'start' }>, signal: AbortSignal): Promise<boolean> {
-    const { sandbox } = this.#observed
-    if (sandbox === undefined) return false
-    const { life } = action
-    const { clock, runtime, dns } = this.#context
-    const known = this.#waiting.get(life.name)
-    const due = this.#retryAt.get(life.name) ?? 0
-    if (known !== undefined && retriesLater.has(known.reason) && clock.now() < due) {
-      this.#lookAgainIn(due - clock.now())
-      return false
-    }
-    if (this.#pod.spec.hostNetwork !== true) {
-      const text = hostsFile(this.#pod, this.#podIps(), dns.domain)
-      await runtime.files.writeFile(hostsPath(runtime.files, this.uid), Buffer.from(text), 0o644)
-    }
-    const { pod } = this
-    const order = {
-      pod,
-      life,
-      attempt: this.#attempt(action),
-      after: action.after,
-      sandbox,
-      place: this.#place(),
-      volumes: this.#volumes?.volumes ?? new Map(),
-    }
-    const answer = await this.#starter.start(order, () => this.#restartWanted.delete(life.name), signal)
-    if (answer.kind === 'started') {
-      this.#waiting.delete(life.name)
-      this.#found.add(answer.containerId)
-      this.#probes.markStarted(answer.containerId)
-      return true
-    }
-    this.#waiting.set(life.name, answer.waiting)
-    if (answer.kind === 'hook-failed') {
-      await this.#killAfterHook(answer.containerId, life.name, signal)
-      return true
-    }
-    this.#retryAt.set(life.name, answer.until)
-    this.#lookAgainIn(answer.until - clock.now())
-    return answer.acted
-  }
-
-  readonly #retryAt = new Map<string, number>()
-
-  /** The runtime may have forgotten runs that the status still counts. */
-  #attempt(action: Extract<PodAction, { kind: 'start' }>): number {
-    if (latestRun(this.#observed, action.life.name) !== undefined) return action.attempt
-    const { containerStatuses = [], initContainerStatuses = [] } = this.#writer.last
-    const before = [...containerStatuses, ...initContainerStatuses].find(
-      (each) => each.name === action.life.name,
-    )
-    return before?.containerID === undefined ? action.attempt : before.restartCount + 1
-  }
-
-  async #killAfterHook(id: string, name: string, signal: AbortSignal): Promise<void> {
-    await this.#observe(signal)
-    const run = latestRun(this.#observed, name)
-    const life = this.#life.containers.get(name)
-    if (run === undefined || run.id !== id || !isAlive(run)) return
-    this.#restartWanted.add(name)
-    const message = 'FailedPostStartHook'
-    await this.#stopper.stop(this.#pod, life, run, message, this.#grace(), this.#stopPlace(), signal)
-  }
-
-  #grace(): number {
-    const { deletionGracePeriodSeconds } = this.#pod.metadata
-    return deletionGracePeriodSeconds ?? this.#pod.spec.terminationGracePeriodSeconds ?? 30
-  }
-
-  #probeGrace(spec: Pod['spec']['containers'][number], kind: 'liveness' | 'startup'): number {
-    const probe = kind === 'liveness' ? spec.livenessProbe : spec.startupProbe
-    return probe?.terminationGracePeriodSeconds ?? this.#grace()
-  }
-
-  #stopPlace() {
-    return { sandboxId: this.#observed.sandbox?.id ?? '', podIp: this.#podIps()[0] ?? '' }
-  }
-
   // -- ending
 
   #mustEnd(): boolean {
@@ -606,7 +349,7 @@ export class PodWorker {
     if (limit === undefined || Number.isNaN(began)) return false
     const left = began + limit * 1000 - this.#context.clock.now()
     if (left > 0) {
-      this.#lookAgainIn(left)
+      this.#loop.lookAgainIn(left)
       return false
     }
     const message = 'Pod was active on the node longer than the specified deadline'
@@ -623,7 +366,7 @@ export class PodWorker {
     if (phase !== 'Failed' && phase !== 'Succeeded') {
       // A pod that is told to go is not waiting for anything any more.
       if (this.#pod.metadata.deletionTimestamp !== undefined) this.#waiting.clear()
-      await this.#say(signal)
+      this.#say()
     }
     await this.#stopContainers(signal)
     await this.#observe(signal)
@@ -633,33 +376,28 @@ export class PodWorker {
     }
     await this.#observe(signal)
     this.#waiting.clear()
-    this.#restartWanted.clear()
+    this.#runner.forgetRestarts()
     this.#isEnded = true
-    await this.#say(signal)
+    this.#say()
     this.#options.onEnded()
     return 'again'
   }
 
   async #stopContainers(signal: AbortSignal): Promise<void> {
     if (runningContainers(this.#observed).length === 0) return
-    await this.#stopper.stopAll(
-      this.#pod,
-      this.#life,
-      this.#observed,
-      this.#grace(),
-      this.#stopPlace(),
-      signal,
-    )
+    const place = stopPlaceOf(this.#moment(), this.#context)
+    await this.#stopper.stopAll(this.#pod, this.#life, this.#observed, graceOf(this.#pod), place, signal)
   }
 
   /** The pod is over: give its volumes back, and once it is to be deleted, let its object go. */
   async #afterEnd(signal: AbortSignal): Promise<Progress> {
-    await this.#say(signal)
+    this.#say()
     if (!this.#isReleased) {
       await this.#context.volumes.remove(this.uid)
       this.#isReleased = true
     }
     if (this.#pod.metadata.deletionTimestamp === undefined) return 'rest'
+    await this.#writer.flushed(signal)
     const { name, namespace = '' } = this.#pod.metadata
     try {
       await this.#context.client.delete(
@@ -688,48 +426,12 @@ export class PodWorker {
     this.#isEnded = true
     await this.#context.volumes.remove(this.uid)
     await runtime.files.remove(runtime.files.logDirectory(identityOf(this.#pod)))
-    this.#isGone = true
-    this.#cancelTimer()
+    await this.#writer.stop()
+    this.#loop.finish()
     this.#options.onGone()
     return 'rest'
   }
 }
-
-/** What of a pod's object is not our own writing: changes of anything else are no news. */
-function concern(pod: Pod): string {
-  const { labels, annotations, generation, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata
-  const theirs = (pod.status?.conditions ?? []).filter((condition) => !isOwnCondition(condition.type))
-  const spec = generation === undefined ? pod.spec : undefined
-  const phase = pod.status?.phase
-  return JSON.stringify([
-    labels,
-    annotations,
-    generation,
-    deletionTimestamp,
-    deletionGracePeriodSeconds,
-    theirs,
-    spec,
-    phase,
-  ])
-}
-
-/** Hooks, stops and probes of all containers may listen to one step. */
-function freshStep(): AbortController {
-  const step = new AbortController()
-  setMaxListeners(0, step.signal)
-  return step
-}
-
-/** Failures to start that are tried again only after a pause, unless something they hang on changes. */
-const retriesLater = new Set([
-  'ErrImagePull',
-  'CreateContainerConfigError',
-  'CreateContainerError',
-  'ErrImageNeverPull',
-  'InvalidImageName',
-  'ImageInspectError',
-  notAuthorizedReason,
-])
 
 function isUidConflict(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 409

@@ -1,62 +1,62 @@
 import { type Client, isConflict, isNotFound } from '@outrigger/client'
+import { backoffDelay, type Clock, type Logger, messageOf, type Random } from '@outrigger/foundation'
 import { type Pod, type PodStatus, resources } from '@outrigger/kube'
-import { isOwnCondition } from './pod-conditions.ts'
+import { isOwnCondition, isPassingCondition } from './pod-conditions.ts'
 
-/** Writes the status of one pod, and only what is new. */
+export interface StatusWriterOptions {
+  readonly client: Client
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** Milliseconds. */
+const retryBackoff = { initial: 500, max: 30_000, jitter: 0.2 }
+
+/**
+ * Writes the status of one pod, and only what is new. Containers do not wait for it: a status goes out while the
+ * pod is worked on, one request at a time, and one that is outdated before its turn is never sent.
+ */
 export class StatusWriter {
-  readonly #client: Client
-  #written = ''
+  readonly #options: StatusWriterOptions
+  readonly #stopping = new AbortController()
   #last: PodStatus
+  /** What the server has, as text and as the status it was made from. */
+  #sentText = ''
+  #sent: PodStatus
+  #wanted: Draft | undefined
+  #sending: Promise<void> | undefined
 
-  constructor(client: Client, last: PodStatus) {
-    this.#client = client
-    this.#last = last
+  constructor(options: StatusWriterOptions, found: PodStatus) {
+    this.#options = options
+    this.#last = found
+    this.#sent = found
   }
 
-  /** The status as we wrote it last, or as it was found. */
+  /** The status as it was posted last, or as it was found. */
   get last(): PodStatus {
     return this.#last
   }
 
-  /**
-   * Sends the status unless it is what was sent before. Conditions of others are left alone: ours are
-   * merged by type. Answers whether something was sent. A pod that is gone, or has another uid, is fine.
-   * @throws ApiError, ConnectionError
-   */
-  async write(pod: Pod, status: PodStatus, signal: AbortSignal): Promise<boolean> {
+  /** Sees to it that this status reaches the server. Conditions of others are left alone. */
+  post(pod: Pod, status: PodStatus): void {
     const conditions = status.conditions?.filter((condition) => isOwnCondition(condition.type))
     const text = JSON.stringify({ ...status, conditions })
-    if (text === this.#written) return false
-    const { name, namespace = '', uid } = pod.metadata
-    const gone: Record<string, null> = {}
-    for (const key of Object.keys(this.#last) as (keyof PodStatus)[]) {
-      if (!(key in status) && ownFields.has(key)) gone[key] = null
-    }
-    const body = {
-      metadata: { uid },
-      status: {
-        ...status,
-        ...gone,
-        ...(conditions !== undefined && {
-          conditions,
-          '$setElementOrder/conditions': conditions.map(({ type }) => ({ type })),
-        }),
-      },
-    }
-    try {
-      const key = { namespace, name }
-      await this.#client.patch(
-        resources.pods,
-        key,
-        { type: 'strategic', body },
-        { subresource: 'status', signal },
-      )
-    } catch (error) {
-      if (!isNotFound(error) && !isConflict(error)) throw error
-    }
-    this.#written = text
     this.#last = status
-    return true
+    if (text === (this.#wanted?.text ?? this.#sentText)) return
+    this.#wanted = { pod, status, text }
+    if (this.#stopping.signal.aborted) return
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined
+    })
+  }
+
+  /** Resolves once everything posted is at the server; rejects with the signal's reason. */
+  async flushed(signal: AbortSignal): Promise<void> {
+    while (this.#sending !== undefined) {
+      signal.throwIfAborted()
+      await untilAborted(this.#sending, signal)
+    }
   }
 
   /** Someone else wrote the pod: conditions that are not ours are theirs to say. */
@@ -65,13 +65,89 @@ export class StatusWriter {
     const ours = (this.#last.conditions ?? []).filter((condition) => isOwnCondition(condition.type))
     this.#last = { ...this.#last, conditions: [...theirs, ...ours] }
   }
+
+  /** Sends nothing more. Resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the kubelet is stopping'))
+    await this.#sending
+  }
+
+  async #send(): Promise<void> {
+    const { clock, random, logger } = this.#options
+    const { signal } = this.#stopping
+    for (let failures = 0; this.#wanted !== undefined && !signal.aborted; ) {
+      const draft: Draft = this.#wanted
+      try {
+        await this.#patch(draft, signal)
+        failures = 0
+        this.#sentText = draft.text
+        this.#sent = draft.status
+        if (this.#wanted === draft) this.#wanted = undefined
+      } catch (error) {
+        if (signal.aborted) return
+        failures++
+        const { name, namespace } = draft.pod.metadata
+        logger.warn('status could not be written', { pod: `${namespace}/${name}`, error: messageOf(error) })
+        await clock.sleep(backoffDelay(retryBackoff, failures, random), signal).catch(() => {})
+      }
+    }
+  }
+
+  /** A pod that is gone, or has another uid, is fine. @throws ApiError, ConnectionError */
+  async #patch({ pod, status }: Draft, signal: AbortSignal): Promise<void> {
+    const { name, namespace = '', uid } = pod.metadata
+    try {
+      await this.#options.client.patch(
+        resources.pods,
+        { namespace, name },
+        { type: 'strategic', body: { metadata: { uid }, status: statusPatch(status, this.#sent) } },
+        { subresource: 'status', signal },
+      )
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error
+    }
+  }
 }
 
-const ownFields: ReadonlySet<keyof PodStatus> = new Set<keyof PodStatus>([
+interface Draft {
+  readonly pod: Pod
+  readonly status: PodStatus
+  readonly text: string
+}
+
+/** Fields that come and go; what is not said of them has to be taken back. */
+const ownFields = [
   'reason',
   'message',
   'podIP',
   'podIPs',
   'initContainerStatuses',
   'ephemeralContainerStatuses',
-])
+] as const satisfies (keyof PodStatus)[]
+
+/** Our conditions are merged by type into those of others; one that has passed is deleted. */
+function statusPatch(status: PodStatus, sent: PodStatus): object {
+  const gone = ownFields.filter((key) => key in sent && !(key in status)).map((key) => [key, null])
+  const own = status.conditions?.filter((condition) => isOwnCondition(condition.type))
+  const types = new Set(own?.map(({ type }) => type))
+  const passed = (sent.conditions ?? [])
+    .filter(({ type }) => isPassingCondition(type) && !types.has(type))
+    .map(({ type }) => ({ $patch: 'delete', type }))
+  return {
+    ...status,
+    ...Object.fromEntries(gone),
+    ...(own !== undefined && {
+      conditions: [...own, ...passed],
+      '$setElementOrder/conditions': own.map(({ type }) => ({ type })),
+    }),
+  }
+}
+
+/** The work goes on when the signal aborts; only the waiting ends. */
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
