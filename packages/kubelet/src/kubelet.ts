@@ -12,12 +12,12 @@ import {
   withDeadline,
 } from '@outrigger/foundation'
 import { type Node, type Pod, resources, type Service } from '@outrigger/kube'
+import { groupByPod, Housekeeping } from './node/housekeeping.ts'
 import { type NodeOptions, nodeLabels } from './node/node-options.ts'
 import { NodeRegistration } from './node/node-registration.ts'
-import { podRequests, type Requests, refusePod } from './node/pod-admission.ts'
-import { recordedGrace } from './pod/container-record.ts'
+import { refusePod } from './node/pod-admission.ts'
+import { ResourceLedger } from './node/resource-ledger.ts'
 import type { NodeContext } from './pod/node-context.ts'
-import { isAlive } from './pod/observed-pod.ts'
 import type { PodLife } from './pod/pod-life.ts'
 import { PodWorker } from './pod/pod-worker.ts'
 import type { PodVerdict } from './pod/status-input.ts'
@@ -79,15 +79,14 @@ class NodeKubelet implements Kubelet {
   readonly #options: KubeletOptions
   readonly #ready: Deferred<void> = deferred()
   readonly #workers = new Map<string, PodWorker>()
-  readonly #used = new Map<string, number>()
-  readonly #counted = new Map<string, Requests>()
+  readonly #ledger = new ResourceLedger()
   readonly #objects: ReferencedObjects
   readonly #volumes: PodVolumes
   readonly #pods: RunnableInformer<Pod>
   readonly #services: RunnableInformer<Service>
   readonly #recorder: ReturnType<typeof createEventRecorder>
   readonly #context: NodeContext
-  readonly #burying = new Map<string, Promise<void>>()
+  readonly #housekeeping: Housekeeping
   #server: KubeletServer | undefined
   #runtimeName = 'unknown'
   #node: Node
@@ -133,6 +132,16 @@ class NodeKubelet implements Kubelet {
       queueSize: 10_000,
     })
     this.#context = this.#createContext(logger)
+    this.#housekeeping = new Housekeeping({
+      runtime,
+      clock,
+      logger,
+      period: options.housekeepingPeriod ?? 60_000,
+      known: (uid) => this.#workers.get(uid)?.observed.sandboxes,
+      onMissed: (uid) => this.#workers.get(uid)?.wake(),
+      isTold: () => this.#pods.hasSynced,
+      removeVolumes: (uid) => this.#volumes.remove(uid),
+    })
   }
 
   get ready(): Promise<void> {
@@ -173,7 +182,6 @@ class NodeKubelet implements Kubelet {
       unsubscribe?.()
       signal.removeEventListener('abort', onAbort)
       await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
-      await Promise.allSettled(this.#burying.values())
       await this.#objects.close()
       await this.#server?.close()
     }
@@ -190,7 +198,7 @@ class NodeKubelet implements Kubelet {
     const registration = this.#registration()
     await this.#registerWithPatience(registration, signal)
     ended.push(registration.run(signal))
-    this.#remember(await runtime.list(signal))
+    this.#found = groupByPod(await runtime.list(signal))
     this.#pods.onChange({
       onAdd: (pod) => this.#onPod(pod),
       onUpdate: (pod) => this.#onPod(pod),
@@ -205,11 +213,11 @@ class NodeKubelet implements Kubelet {
       random,
       logger,
       onChange: (uid) => this.#workers.get(uid)?.wake(),
-      onList: (sandboxes) => this.#compare(sandboxes),
+      onList: (sandboxes) => this.#housekeeping.compare(sandboxes),
       ...(this.#options.runtimeListPeriod !== undefined && { listPeriod: this.#options.runtimeListPeriod }),
     })
     ended.push(watch.run(signal))
-    ended.push(this.#keepHouse(signal))
+    ended.push(this.#housekeeping.run(signal))
     const rotation = new LogRotation({
       runtime,
       clock,
@@ -308,13 +316,13 @@ class NodeKubelet implements Kubelet {
       context: this.#context,
       pod,
       admit: (candidate, life, signal) => this.#admit(candidate, life, signal),
-      onEnded: () => this.#uncount(uid),
+      onEnded: () => this.#ledger.strike(uid),
       onGone: () => this.#workers.delete(uid),
     })
     const found = this.#found.get(uid)
     if (found !== undefined) {
       worker.found(found)
-      this.#count(uid, podRequests(pod))
+      this.#ledger.enter(pod)
     }
     this.#workers.set(uid, worker)
     worker.wake()
@@ -339,26 +347,11 @@ class NodeKubelet implements Kubelet {
       node: this.#node,
       isVirtual: node.isVirtual,
       allocatable: node.allocatable ?? node.capacity,
-      used: Object.fromEntries(this.#used),
-      podCount: this.#counted.size,
+      used: this.#ledger.used,
+      podCount: this.#ledger.podCount,
     })
-    if (refusal === undefined) this.#count(pod.metadata.uid ?? '', podRequests(pod))
+    if (refusal === undefined) this.#ledger.enter(pod)
     return refusal
-  }
-
-  #count(uid: string, requests: Requests): void {
-    if (this.#counted.has(uid)) return
-    this.#counted.set(uid, requests)
-    for (const [key, amount] of Object.entries(requests))
-      this.#used.set(key, (this.#used.get(key) ?? 0) + amount)
-  }
-
-  #uncount(uid: string): void {
-    const requests = this.#counted.get(uid)
-    if (requests === undefined) return
-    this.#counted.delete(uid)
-    for (const [key, amount] of Object.entries(requests))
-      this.#used.set(key, (this.#used.get(key) ?? 0) - amount)
   }
 
   #refreshVolumes(uids: ReadonlySet<string>): void {
@@ -378,85 +371,6 @@ class NodeKubelet implements Kubelet {
       nodeName: this.#options.node.name,
     }
   }
-
-  // -- what nobody owns
-
-  #remember(sandboxes: readonly SandboxState[]): void {
-    this.#found = groupByPod(sandboxes)
-  }
-
-  /** Wakes workers that have missed something. */
-  #compare(sandboxes: readonly SandboxState[]): void {
-    for (const [uid, ofPod] of groupByPod(sandboxes)) {
-      const worker = this.#workers.get(uid)
-      if (worker === undefined) this.#buryOrphan(uid, ofPod)
-      else if (fingerprint(worker.observed.sandboxes) !== fingerprint(ofPod)) worker.wake()
-    }
-  }
-
-  async #keepHouse(signal: AbortSignal): Promise<void> {
-    const { runtime, clock, logger, housekeepingPeriod = 60_000 } = this.#options
-    while (!signal.aborted) {
-      try {
-        this.#compare(await runtime.list(signal))
-        for (const uid of await runtime.files.pods()) {
-          if (!this.#workers.has(uid) && !this.#burying.has(uid)) await this.#volumes.remove(uid)
-        }
-      } catch (error) {
-        if (signal.aborted) return
-        logger.warn('leftovers could not be cleared', { error: messageOf(error) })
-      }
-      await clock.sleep(housekeepingPeriod, signal).catch(() => {})
-    }
-  }
-
-  /** Ends a pod that the API server knows nothing of. Only asked once the pods are known. */
-  #buryOrphan(uid: string, sandboxes: readonly SandboxState[]): void {
-    if (this.#burying.has(uid) || !this.#pods.hasSynced) return
-    const { runtime, logger } = this.#options
-    const { signal } = this.#stopping
-    const work = async () => {
-      for (const sandbox of sandboxes) {
-        const alive = sandbox.containers.filter(isAlive)
-        await Promise.all(alive.map((run) => runtime.stopContainer(run.id, recordedGrace(run), signal)))
-        await runtime.stopSandbox(sandbox.id, signal)
-        await runtime.removeSandbox(sandbox.id, signal)
-        await runtime.files.remove(runtime.files.logDirectory(sandbox.pod))
-      }
-      await this.#volumes.remove(uid)
-    }
-    const burial = work()
-      .catch((error: unknown) => {
-        if (!signal.aborted)
-          logger.warn('an orphaned pod could not be removed', { uid, error: messageOf(error) })
-      })
-      .finally(() => this.#burying.delete(uid))
-    this.#burying.set(uid, burial)
-  }
-}
-
-function groupByPod(sandboxes: readonly SandboxState[]): Map<string, SandboxState[]> {
-  const groups = new Map<string, SandboxState[]>()
-  for (const sandbox of sandboxes) {
-    const group = groups.get(sandbox.pod.uid)
-    if (group === undefined) groups.set(sandbox.pod.uid, [sandbox])
-    else group.push(sandbox)
-  }
-  return groups
-}
-
-/** Changes when something happened to the sandboxes or their containers. */
-function fingerprint(sandboxes: readonly SandboxState[]): string {
-  return sandboxes
-    .map(
-      ({ id, isReady, containers }) =>
-        `${id}/${isReady}:${containers
-          .map((run) => run.id + run.state)
-          .sort()
-          .join()}`,
-    )
-    .sort()
-    .join(';')
 }
 
 function abortion(signal: AbortSignal): Promise<never> {

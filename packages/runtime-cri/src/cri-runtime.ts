@@ -16,12 +16,13 @@ import {
   type SandboxState,
   type StreamRequest,
 } from '@outrigger/kubelet/runtime'
-import { type CriTask, callFailure, isGone } from './call-failure.ts'
 import { type CgroupDriver, podCgroupParent } from './cgroup-parent.ts'
 import { containerConfig, linuxResources } from './container-config.ts'
-import { type CallOptions, CriChannel } from './cri-channel.ts'
+import { CriCalls } from './cri-calls.ts'
+import { CriChannel } from './cri-channel.ts'
+import { CriImages } from './cri-images.ts'
 import { openExecStream } from './exec-stream.ts'
-import type { CriMethods, Image, PodSandboxConfig, StatusResponse } from './generated/cri-messages.ts'
+import type { PodSandboxConfig, StatusResponse } from './generated/cri-messages.ts'
 import { PodCgroups } from './pod-cgroups.ts'
 import { PodChanges } from './pod-changes.ts'
 import { addressesOf, PodInventory } from './pod-inventory.ts'
@@ -66,6 +67,8 @@ class CriPodRuntime implements CriRuntime {
   readonly files: PodFiles
   readonly #options: CriRuntimeOptions
   readonly #channel: CriChannel
+  readonly #calls: CriCalls
+  readonly #images: CriImages
   readonly #inventory: PodInventory
   readonly #changes: PodChanges
   readonly #cgroups: PodCgroups
@@ -76,6 +79,8 @@ class CriPodRuntime implements CriRuntime {
     this.#options = options
     this.files = options.files
     this.#channel = new CriChannel(options)
+    this.#calls = new CriCalls(this.#channel)
+    this.#images = new CriImages(this.#calls)
     this.#inventory = new PodInventory({ channel: this.#channel, nodeName: options.nodeName })
     this.#changes = new PodChanges({ ...options, channel: this.#channel, inventory: this.#inventory })
     this.#cgroups = new PodCgroups({ nodeName: options.nodeName })
@@ -92,13 +97,13 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async version(signal: AbortSignal): Promise<string> {
-    const answer = await this.#call('other', 'Version', { version: 'v1' }, { signal })
+    const answer = await this.#calls.call('other', 'Version', { version: 'v1' }, { signal })
     return `${answer.runtimeName ?? 'cri'}://${(answer.runtimeVersion ?? '').replace(/^v/, '').replace(/~.*$/, '')}`
   }
 
   async health(signal: AbortSignal): Promise<RuntimeHealth> {
     try {
-      const answer = await this.#call(
+      const answer = await this.#calls.call(
         'other',
         'Status',
         {},
@@ -118,7 +123,7 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async list(signal: AbortSignal, podUid?: string): Promise<readonly SandboxState[]> {
-    return this.#told('other', () => this.#inventory.list(signal, podUid))
+    return this.#calls.told('other', () => this.#inventory.list(signal, podUid))
   }
 
   changes(signal: AbortSignal): AsyncIterable<string> {
@@ -131,7 +136,7 @@ class CriPodRuntime implements CriRuntime {
     await this.files.makeDirectory(spec.logDirectory, 0o755)
     const config = sandboxConfig(spec, this.#options.nodeName, cgroupParent)
     const id = await this.#runSandbox(config, signal)
-    const { status } = await this.#call('sandbox', 'PodSandboxStatus', { podSandboxId: id }, { signal })
+    const { status } = await this.#calls.call('sandbox', 'PodSandboxStatus', { podSandboxId: id }, { signal })
     const ips = status === undefined ? [] : addressesOf(status)
     this.#inventory.noteSandbox(id, spec.pod.uid, ips)
     const facts = sandboxFacts(config.annotations ?? {})
@@ -151,7 +156,8 @@ class CriPodRuntime implements CriRuntime {
 
   /** A name that is taken was taken by an interrupted call for the same attempt: its sandbox serves as well. */
   async #runSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<string> {
-    const run = () => this.#call('sandbox', 'RunPodSandbox', { config }, { signal, timeout: 4 * minutes })
+    const run = () =>
+      this.#calls.call('sandbox', 'RunPodSandbox', { config }, { signal, timeout: 4 * minutes })
     try {
       return (await run()).podSandboxId ?? ''
     } catch (error) {
@@ -164,15 +170,15 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async stopSandbox(id: string, signal: AbortSignal): Promise<void> {
-    await this.#callFineIfGone('StopPodSandbox', { podSandboxId: id }, { signal })
+    await this.#calls.callFineIfGone('StopPodSandbox', { podSandboxId: id }, { signal })
     this.#changes.report(this.#inventory.ownerOf(id))
   }
 
   async removeSandbox(id: string, signal: AbortSignal): Promise<void> {
     const podUid =
       this.#inventory.ownerOf(id) ?? (await this.#factsOf(id, signal).catch(() => undefined))?.pod.uid
-    await this.#callFineIfGone('StopPodSandbox', { podSandboxId: id }, { signal })
-    await this.#callFineIfGone('RemovePodSandbox', { podSandboxId: id }, { signal })
+    await this.#calls.callFineIfGone('StopPodSandbox', { podSandboxId: id }, { signal })
+    await this.#calls.callFineIfGone('RemovePodSandbox', { podSandboxId: id }, { signal })
     this.#facts.delete(id)
     if (podUid !== undefined) await this.#cgroups.removePod(podUid)
     this.#changes.report(podUid)
@@ -192,7 +198,7 @@ class CriPodRuntime implements CriRuntime {
         linux: { cgroupParent: facts.cgroupParent, securityContext: { namespaceOptions: facts.namespaces } },
       },
     }
-    const create = () => this.#call('create', 'CreateContainer', request, { signal })
+    const create = () => this.#calls.call('create', 'CreateContainer', request, { signal })
     let id: string
     try {
       id = (await create()).containerId ?? ''
@@ -217,7 +223,12 @@ class CriPodRuntime implements CriRuntime {
   ): Promise<SandboxFacts & { readonly pod: SandboxSpec['pod'] }> {
     const known = this.#facts.get(sandboxId)
     if (known !== undefined) return known
-    const { status } = await this.#call('create', 'PodSandboxStatus', { podSandboxId: sandboxId }, { signal })
+    const { status } = await this.#calls.call(
+      'create',
+      'PodSandboxStatus',
+      { podSandboxId: sandboxId },
+      { signal },
+    )
     const facts = sandboxFacts(status?.annotations ?? {})
     if (facts === undefined || status?.labels?.[nodeLabel] !== this.#options.nodeName) {
       throw new RuntimeError('create-failed', `sandbox ${sandboxId} was not made by this node`)
@@ -229,62 +240,54 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async startContainer(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call('start', 'StartContainer', { containerId: id }, { signal })
+    await this.#calls.call('start', 'StartContainer', { containerId: id }, { signal })
     this.#changes.report(this.#inventory.ownerOf(id))
   }
 
   async stopContainer(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
     const grace = Math.max(0, Math.ceil(graceSeconds))
     const timeout = grace * 1000 + 2 * minutes
-    await this.#callFineIfGone('StopContainer', { containerId: id, timeout: grace }, { signal, timeout })
+    await this.#calls.callFineIfGone(
+      'StopContainer',
+      { containerId: id, timeout: grace },
+      { signal, timeout },
+    )
     this.#changes.report(this.#inventory.ownerOf(id))
   }
 
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
-    await this.#callFineIfGone('RemoveContainer', { containerId: id }, { signal })
+    await this.#calls.callFineIfGone('RemoveContainer', { containerId: id }, { signal })
     this.#changes.report(this.#inventory.ownerOf(id))
     this.#inventory.forget(id)
   }
 
   async updateResources(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void> {
     const linux = linuxResources(resources)
-    await this.#call('other', 'UpdateContainerResources', { containerId: id, linux }, { signal })
+    await this.#calls.call('other', 'UpdateContainerResources', { containerId: id, linux }, { signal })
   }
 
   async reopenLog(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call('other', 'ReopenContainerLog', { containerId: id }, { signal })
+    await this.#calls.call('other', 'ReopenContainerLog', { containerId: id }, { signal })
   }
 
-  async imageStatus(image: string, signal: AbortSignal): Promise<ImageState | undefined> {
-    const answer = await this.#call('other', 'ImageStatus', { image: { image } }, { signal })
-    return answer.image === undefined ? undefined : imageState(answer.image)
+  imageStatus(image: string, signal: AbortSignal): Promise<ImageState | undefined> {
+    return this.#images.status(image, signal)
   }
 
-  async pullImage(
+  pullImage(
     image: string,
     credentials: RegistryCredentials | undefined,
     signal: AbortSignal,
   ): Promise<ImageState> {
-    const auth = credentials && { ...credentials }
-    const { imageRef } = await this.#call(
-      'pull',
-      'PullImage',
-      { image: { image }, auth },
-      { signal, timeout: 60 * minutes },
-    )
-    const state = await this.imageStatus(imageRef ?? image, signal)
-    if (state === undefined)
-      throw new RuntimeError('image-pull-failed', `image "${image}" vanished after it was pulled`)
-    return state
+    return this.#images.pull(image, credentials, signal)
   }
 
-  async listImages(signal: AbortSignal): Promise<readonly ImageState[]> {
-    const answer = await this.#call('other', 'ListImages', {}, { signal })
-    return (answer.images ?? []).map(imageState)
+  listImages(signal: AbortSignal): Promise<readonly ImageState[]> {
+    return this.#images.list(signal)
   }
 
-  async removeImage(image: string, signal: AbortSignal): Promise<void> {
-    await this.#callFineIfGone('RemoveImage', { image: { image } }, { signal })
+  removeImage(image: string, signal: AbortSignal): Promise<void> {
+    return this.#images.remove(image, signal)
   }
 
   async execSync(
@@ -295,7 +298,7 @@ class CriPodRuntime implements CriRuntime {
   ): Promise<ExecOutcome> {
     const request = { containerId: id, cmd: [...command], timeout: timeoutSeconds }
     const timeout = timeoutSeconds > 0 ? timeoutSeconds * 1000 + 30_000 : 60 * minutes
-    const answer = await this.#call('other', 'ExecSync', request, { signal, timeout })
+    const answer = await this.#calls.call('other', 'ExecSync', request, { signal, timeout })
     return {
       exitCode: answer.exitCode ?? 0,
       stdout: Buffer.from(answer.stdout ?? []).subarray(0, keptOutput),
@@ -311,15 +314,19 @@ class CriPodRuntime implements CriRuntime {
     const { command, tty, stdin, stdout } = request
     const stderr = request.stderr && !tty
     const asked = { containerId: id, cmd: [...command], tty, stdin, stdout, stderr }
-    const { url } = await this.#call('other', 'Exec', asked, { signal })
-    return this.#streamed(() => openExecStream(url ?? '', request, { clock: this.#options.clock, signal }))
+    const { url } = await this.#calls.call('other', 'Exec', asked, { signal })
+    return this.#calls.streamed(() =>
+      openExecStream(url ?? '', request, { clock: this.#options.clock, signal }),
+    )
   }
 
   async attach(id: string, request: StreamRequest, signal: AbortSignal): Promise<ExecSession> {
     const { tty, stdin, stdout } = request
     const asked = { containerId: id, tty, stdin, stdout, stderr: request.stderr && !tty }
-    const { url } = await this.#call('other', 'Attach', asked, { signal })
-    return this.#streamed(() => openExecStream(url ?? '', request, { clock: this.#options.clock, signal }))
+    const { url } = await this.#calls.call('other', 'Attach', asked, { signal })
+    return this.#calls.streamed(() =>
+      openExecStream(url ?? '', request, { clock: this.#options.clock, signal }),
+    )
   }
 
   async portForward(
@@ -327,18 +334,18 @@ class CriPodRuntime implements CriRuntime {
     port: number,
     signal: AbortSignal,
   ): Promise<import('node:stream').Duplex> {
-    const { url } = await this.#call(
+    const { url } = await this.#calls.call(
       'other',
       'PortForward',
       { podSandboxId: sandboxId, port: [port] },
       { signal },
     )
-    return this.#streamed(() => openPortStream(url ?? '', port, { clock: this.#options.clock, signal }))
+    return this.#calls.streamed(() => openPortStream(url ?? '', port, { clock: this.#options.clock, signal }))
   }
 
   async stats(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerUsage>> {
     const filter = { labelSelector: { [nodeLabel]: this.#options.nodeName } }
-    const answer = await this.#call('other', 'ListContainerStats', { filter }, { signal })
+    const answer = await this.#calls.call('other', 'ListContainerStats', { filter }, { signal })
     const usage = new Map<string, ContainerUsage>()
     for (const { attributes, cpu, memory } of answer.stats ?? []) {
       if (attributes?.id === undefined || cpu === undefined) continue
@@ -351,49 +358,8 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async #driver(signal: AbortSignal): Promise<CgroupDriver> {
-    this.#cgroupDriver ??= driverOf(await this.#call('other', 'Status', { verbose: true }, { signal }))
+    this.#cgroupDriver ??= driverOf(await this.#calls.call('other', 'Status', { verbose: true }, { signal }))
     return this.#cgroupDriver
-  }
-
-  async #call<M extends keyof CriMethods>(
-    task: CriTask,
-    method: M,
-    request: CriMethods[M]['request'],
-    options: CallOptions,
-  ): Promise<CriMethods[M]['response']> {
-    return this.#told(task, () => this.#channel.call(method, request, options))
-  }
-
-  async #callFineIfGone<M extends keyof CriMethods>(
-    method: M,
-    request: CriMethods[M]['request'],
-    options: CallOptions,
-  ): Promise<void> {
-    await this.#told('other', async () => {
-      try {
-        await this.#channel.call(method, request, options)
-      } catch (error) {
-        if (!isGone(error)) throw error
-      }
-    })
-  }
-
-  async #told<T>(task: CriTask, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      throw callFailure(task, error)
-    }
-  }
-
-  async #streamed<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      if (error instanceof RuntimeError || !(error instanceof Error) || error.name === 'AbortError')
-        throw error
-      throw new RuntimeError('unavailable', error.message, { cause: error })
-    }
   }
 }
 
@@ -401,17 +367,6 @@ class CriPodRuntime implements CriRuntime {
 function holderOfName(error: unknown): string | undefined {
   if (!(error instanceof RuntimeError)) return undefined
   return /is reserved for "?([0-9a-f]{64})"?/.exec(error.message)?.[1]
-}
-
-function imageState(image: Image): ImageState {
-  return {
-    id: image.id ?? '',
-    tags: image.repoTags ?? [],
-    digests: image.repoDigests ?? [],
-    size: image.size ?? 0,
-    uid: image.uid?.value ?? (image.uid === undefined ? undefined : 0),
-    username: image.username ?? '',
-  }
 }
 
 /** containerd shows its configuration in the verbose status; others are taken to use folders. */
