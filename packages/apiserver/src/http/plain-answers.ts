@@ -62,6 +62,8 @@ export class PlainAnswers {
     const { access, checks, readiness, metrics, openApi, registry, store, url, version } = this.#options
     if (isHealthPath(path)) return answerHealth(path, query, checks, readiness)
     switch (path) {
+      case '/':
+        return reply(200, { paths: allPaths(registry) })
       case '/version':
         return reply(200, version)
       case '/metrics': {
@@ -91,6 +93,29 @@ export class PlainAnswers {
       return openApi.answer(path, query, request.headers.accept ?? '') ?? pageNotFound
     return pageNotFound
   }
+}
+
+const ownPaths = [
+  '/.well-known/openid-configuration',
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/openid/v1/jwks',
+  '/readyz',
+  '/version',
+]
+
+/** What `/` lists: where a client may look further. */
+function allPaths(registry: ResourceRegistry): string[] {
+  const paths = new Set(['/api', '/apis', ...ownPaths])
+  for (const { group, versions } of registry.groups) {
+    const base = group === '' ? '/api' : `/apis/${group}`
+    paths.add(base)
+    for (const version of versions) paths.add(`${base}/${version}`)
+  }
+  return [...paths].sort()
 }
 
 /** `v2` or `v2beta1` when the client asks for aggregated discovery before anything else. */

@@ -197,7 +197,8 @@ export class Router {
     const { registry, clock } = this.#options
     const resource = registry.find(path.group, path.version, path.plural)
     if (resource === undefined || !fits(resource, path, asked.question.verb)) return undefined
-    const rules = path.subresource === '' ? undefined : resource.subresources[path.subresource]
+    if (!isKnownMethod(asked, path)) throw methodNotAllowed()
+    const rules = subresourceOf(resource, path)
     if (path.subresource !== '' && rules === undefined) return undefined
     const { headers } = asked.request
     return {
@@ -364,10 +365,23 @@ function isLongRunning({ question, target }: Asked): boolean {
 
 const streams = new Set(['log', 'exec', 'attach', 'portforward', 'proxy'])
 
+const methodsOnCollections = new Set(['GET', 'HEAD', 'POST', 'DELETE'])
+const methodsOnObjects = new Set(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'])
+
+/** Whether the resource itself can be asked this way; subresources decide for themselves. */
+function isKnownMethod({ request: { method = 'GET' } }: Asked, { name, subresource }: ResourcePath): boolean {
+  if (subresource !== '') return true
+  return (name === '' ? methodsOnCollections : methodsOnObjects).has(method)
+}
+
+/** Clients choose the name, so what every object inherits must not count. */
+const subresourceOf = (resource: Resource, { subresource }: ResourcePath) =>
+  Object.hasOwn(resource.subresources, subresource) ? resource.subresources[subresource] : undefined
+
 /** Whether the path has the parts its resource needs. */
 function fits(resource: Resource, path: ResourcePath, verb: string): boolean {
   if (path.rest !== '') {
-    const rules = resource.subresources[path.subresource]
+    const rules = subresourceOf(resource, path)
     if (rules?.type !== 'connect' || rules.takesPath !== true) return false
   }
   if (!resource.namespaced) return path.namespace === '' || path.plural === 'namespaces'

@@ -2,17 +2,19 @@ import { createHash } from 'node:crypto'
 import { apiVersionOf } from '@outrigger/kube'
 import type { Reply } from '../registry/api-request.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
+import { binaryMediaType, encodeBinaryDocument } from './binary-document.ts'
 import { type Definitions, definitionsFor, type WrittenSchema } from './definitions.ts'
 import { pathsFor } from './paths.ts'
 
 interface Made {
-  readonly body: string
+  readonly body: string | Buffer
   readonly hash: string
 }
 
 const info = { title: 'Kubernetes', version: 'v1.36.2' }
 const textPlain = { 'content-type': 'text/plain; charset=utf-8' }
-const json = { 'content-type': 'application/json' }
+const jsonType = 'application/json'
+const json = { 'content-type': jsonType }
 
 /**
  * The OpenAPI documents: `/openapi/v3` with one document for each group and version, and `/openapi/v2`.
@@ -46,18 +48,27 @@ export class OpenApiDocuments {
     return { code: 200, headers: { ...json, ...caching, etag: `"${found.hash}"` }, body: found.body }
   }
 
-  /** Clients that can read only the binary form fall back to the third version. */
+  /** In JSON, or as the message kubectl and Helm ask for, which is smaller and quicker for them to read. */
   #answerV2(accept: string): Reply {
-    if (accept !== '' && !/json|\*\/\*/.test(accept)) {
-      return { code: 406, headers: textPlain, body: 'only application/json is available\n' }
-    }
-    const { body, hash } = this.#cached('v2', () => ({
+    const form = v2FormOf(accept)
+    if (form === undefined)
+      return {
+        code: 406,
+        headers: textPlain,
+        body: `only ${jsonType} and ${binaryMediaType} are available\n`,
+      }
+    const { body, hash } = this.#cached(`v2 ${form}`, () => this.#v2Document(), form === 'binary')
+    const headers = form === 'binary' ? { 'content-type': binaryMediaType } : json
+    return { code: 200, headers: { ...headers, vary: 'Accept', etag: `"${hash}"` }, body }
+  }
+
+  #v2Document() {
+    return {
       swagger: '2.0',
       info,
       paths: pathsFor([...this.#registry.all], '#/definitions/', 2),
       definitions: definitionsFor([...this.#registry.all], '#/definitions/', this.#writtenSchema),
-    }))
-    return { code: 200, headers: { ...json, etag: `"${hash}"` }, body }
+    }
   }
 
   #index(): string {
@@ -89,13 +100,24 @@ export class OpenApiDocuments {
     })
   }
 
-  #cached(name: string, make: () => unknown): Made {
+  #cached(name: string, make: () => Readonly<Record<string, unknown>>, isBinary = false): Made {
     let made = this.#made.get(name)
     if (made === undefined) {
-      const body = JSON.stringify(make())
+      const body = isBinary ? encodeBinaryDocument(make()) : JSON.stringify(make())
       made = { body, hash: createHash('sha512').update(body).digest('hex').toUpperCase() }
       this.#made.set(name, made)
     }
     return made
   }
+}
+
+/** The first form a client names that there is. Older clients write the media type with another dot or at sign. */
+function v2FormOf(accept: string): 'json' | 'binary' | undefined {
+  if (accept.trim() === '') return 'json'
+  for (const clause of accept.split(',')) {
+    const type = clause.split(';', 1)[0]?.trim() ?? ''
+    if (/^application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf$/.test(type)) return 'binary'
+    if (type === jsonType || type === '*/*' || type === 'application/*') return 'json'
+  }
+  return undefined
 }
