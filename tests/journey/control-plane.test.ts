@@ -244,6 +244,7 @@ describe('a Job', () => {
 })
 
 describe('a StatefulSet', () => {
+  const isFirst = ({ metadata }: Pod) => metadata.name === 'db-0'
   const aSet = (namespace: string, spec: Partial<StatefulSet['spec']>, annotations = {}) =>
     cluster.client.create<StatefulSet>(resources.statefulSets, {
       apiVersion: 'apps/v1',
@@ -306,7 +307,10 @@ describe('a StatefulSet', () => {
     expect(await images()).toEqual({ 'db-0': 'shop:1', 'db-1': 'shop:1', 'db-2': 'shop:2' })
 
     // A pod below the partition comes back as it was.
-    await kubectl('-n', namespace, 'delete', 'pod', 'db-0')
+    const [first] = (await cluster.list<Pod>(resources.pods, namespace)).filter(isFirst)
+    await cluster.client.delete(resources.pods, { namespace, name: 'db-0' })
+    const isBack = (pod: Pod) => pod.metadata.uid !== first?.metadata.uid
+    await cluster.until<Pod>(resources.pods, `${namespace}/db-0`, isBack)
     await cluster.until<StatefulSet>(resources.statefulSets, key, isPartly)
     expect((await images())['db-0']).toBe('shop:1')
 

@@ -38,19 +38,30 @@ export function createPretendKubelet(options: PretendKubeletOptions): Runnable {
           return waitForChange
         },
       })
-      await Promise.all([pods.run(signal), controller.run(signal)])
+      await Promise.all([pods.run(signal), controller.run(signal), heartbeat(options, signal)])
     },
   }
 }
 
-async function register({ client, clock }: PretendKubeletOptions, name: string): Promise<void> {
-  const amounts = { cpu: '16', memory: '32Gi', pods: '1000' }
-  const node = await client.create<Node>(resources.nodes, {
+async function heartbeat(options: PretendKubeletOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await options.clock.sleep(10_000, signal).catch(() => {})
+    if (!signal.aborted) for (const name of options.nodes) await report(options, name)
+  }
+}
+
+async function register(options: PretendKubeletOptions, name: string): Promise<void> {
+  await options.client.create<Node>(resources.nodes, {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels: { 'kubernetes.io/hostname': name } },
     spec: {},
   })
+  await report(options, name)
+}
+
+async function report({ client, clock }: PretendKubeletOptions, name: string): Promise<void> {
+  const amounts = { cpu: '16', memory: '32Gi', pods: '1000' }
   const time = formatTime(clock.now())
   const types = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready']
   const conditions = types.map((type) => ({
@@ -62,7 +73,7 @@ async function register({ client, clock }: PretendKubeletOptions, name: string):
   const body = { status: { allocatable: amounts, capacity: amounts, conditions } }
   await client.patch(
     resources.nodes,
-    { namespace: '', name: node.metadata.name },
+    { namespace: '', name },
     { type: 'strategic', body },
     { subresource: 'status' },
   )

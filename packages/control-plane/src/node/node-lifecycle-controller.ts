@@ -25,7 +25,7 @@ import {
   resources,
   toleratesTaint,
 } from '@outrigger/kube'
-import { isPodReady, podCondition } from '../pods/pod-state.ts'
+import { isPodFinished, isPodReady, podCondition } from '../pods/pod-state.ts'
 import { lastHeartbeat, silentConditions, untilEviction, wantedTaints } from './node-health.ts'
 
 export interface NodeLifecycleOptions {
@@ -172,6 +172,15 @@ async function evictIntolerant(
       reason: 'TaintManagerEviction',
       message: `Marking for deletion Pod ${keyOf(pod)}`,
     })
+    await markDisrupted(
+      options,
+      pod,
+      {
+        reason: 'DeletionByTaintManager',
+        message: 'Taint manager: deleting due to NoExecute taint',
+      },
+      signal,
+    )
     await options.client
       .delete(resources.pods, parseKey(keyOf(pod)), {
         preconditions: { uid: pod.metadata.uid ?? '' },
@@ -180,6 +189,36 @@ async function evictIntolerant(
       .catch(ignoreRace)
   }
   return soonest
+}
+
+/** Says in the pod's status that its end is not its own doing; `phase` where nobody else will report its end. */
+async function markDisrupted(
+  options: NodeLifecycleOptions,
+  pod: Pod,
+  why: { readonly reason: string; readonly message: string; readonly phase?: 'Failed' },
+  signal: AbortSignal,
+): Promise<void> {
+  if (isPodFinished(pod)) return
+  const { reason, message, phase } = why
+  const condition: PodCondition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason,
+    message,
+    lastTransitionTime: formatTime(options.clock.now()),
+  }
+  const body = {
+    metadata: { uid: pod.metadata.uid },
+    status: { conditions: [condition], ...(phase && { phase }) },
+  }
+  await options.client
+    .patch(
+      resources.pods,
+      parseKey(keyOf(pod)),
+      { type: 'strategic', body },
+      { subresource: 'status', signal },
+    )
+    .catch(ignoreRace)
 }
 
 /** Pods bound to a node that does not exist have no kubelet to end them. */
@@ -208,6 +247,13 @@ async function collectOrphans(
       isYoung = true
       continue
     }
+    // Without a kubelet nobody else ends it, and a Job waits for the end of its pods.
+    const why = {
+      reason: 'DeletionByPodGC',
+      message: 'PodGC: node no longer exists',
+      phase: 'Failed',
+    } as const
+    await markDisrupted(options, pod, why, signal)
     await options.client
       .delete(resources.pods, parseKey(keyOf(pod)), {
         gracePeriodSeconds: 0,

@@ -20,7 +20,7 @@ import {
   resources,
   type StatefulSet,
 } from '@outrigger/kube'
-import { ownedBy } from '../ownership.ts'
+import { isControlledBy, ownedBy } from '../ownership.ts'
 import { claimObjects } from '../pods/claim.ts'
 import { PodControl } from '../pods/pod-control.ts'
 import { untilAvailable } from '../pods/pod-state.ts'
@@ -182,8 +182,9 @@ async function createPod(
       client.create<Pod>(resources.pods, draft),
     )
   } catch (error) {
-    // The cache is behind, or somebody else's pod has the name; either way its going is an event.
-    if (!isAlreadyExists(error)) throw error
+    // Our own pod shows up in the cache soon; a stranger's with our name must be waited out.
+    const known = options.pods.store.get(`${set.metadata.namespace}/${name}`)
+    if (!isAlreadyExists(error) || (known !== undefined && !isControlledBy(known, set))) throw error
   }
 }
 
