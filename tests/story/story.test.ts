@@ -9,12 +9,13 @@ const obstacle = canRunContainers()
 
 describe('the story of the README', () => {
   // Without root or containerd there is nothing real to run; the simulated story is told either way.
-  test.skipIf(obstacle !== undefined)('holds on real containers', () => tell('containerd'), 300_000)
+  test.skipIf(obstacle !== undefined)('holds on real containers', () => tell('containerd', 25), 300_000)
 
-  test('holds on the simulated runtime', () => tell('sim'), 300_000)
+  test('holds on the simulated runtime', () => tell('sim', 24), 300_000)
 })
 
-async function tell(runtime: 'containerd' | 'sim'): Promise<void> {
+/** `promises`: how many checks the story makes, so that one that is never reached is missed. */
+async function tell(runtime: 'containerd' | 'sim', promises: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'outrigger-story-'))
   const lines: string[] = []
   const end = await tellStory({
@@ -28,5 +29,5 @@ async function tell(runtime: 'containerd' | 'sim'): Promise<void> {
 
   const broken = end.checks.filter((check) => !check.held)
   expect(broken, lines.join('\n')).toEqual([])
-  expect(end.checks.length).toBeGreaterThanOrEqual(25)
+  expect(end.checks).toHaveLength(promises)
 }
