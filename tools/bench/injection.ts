@@ -1,4 +1,4 @@
-import { type SidecarSet, withDefaults } from '@outrigger/api'
+import { defaultSidecarSet, type SidecarSet } from '@outrigger/api'
 import { patchOf, planPod, SidecarSetIndex } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { round } from './load.ts'
@@ -44,8 +44,9 @@ function p50(work: () => unknown): number {
   return round((times[rounds / 2] ?? 0) * 1000)
 }
 
-function aSidecarSet(index: number, matches: boolean): SidecarSet {
-  return withDefaults({
+/** One sidecar with a volume; the first few of a bench match the typical pod, the others some other label. */
+export function aSidecarSet(index: number, matches: boolean): SidecarSet {
+  return defaultSidecarSet({
     apiVersion: 'apps.kruise.io/v1alpha1',
     kind: 'SidecarSet',
     metadata: { name: `set-${String(index).padStart(5, '0')}`, uid: `uid-${index}`, generation: 1 },
