@@ -8,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { contains, ensureObject } from './ensure-object.ts'
 import { podIndexes } from './pod-indexes.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
-import { createSidecarSetStatusController } from './sidecar-set-status/sidecar-set-status-controller.ts'
+import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-controller.ts'
+import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
 import { FedInformer, MemoryCluster } from './testdata/memory-cluster.ts'
 import { binding, filebeat, namespace, pod, virtualNode } from './testdata/objects.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
@@ -183,12 +184,13 @@ describe('the status of SidecarSets', () => {
     const sidecarSets = new FedInformer([set])
     await cluster.create({ ...resources.namespaces, resource: 'sidecarsets' }, set)
     const pods = new FedInformer<Pod>([], podIndexes)
+    const informers = { sidecarSets, pods, namespaces: new FedInformer([namespace('shop')]) }
     await start(
-      createSidecarSetStatusController({
+      createSidecarSetController({
         ...common(),
-        sidecarSets,
-        pods,
-        namespaces: new FedInformer([namespace('shop')]),
+        ...informers,
+        feed: new LedgerFeed({ clock, ...informers }),
+        revisionNameOf: () => 'filebeat-1',
       }),
     )
     for (let i = 0; i < 50; i++) {
@@ -205,7 +207,13 @@ describe('the status of SidecarSets', () => {
     const patches = () => cluster.writes.filter((write) => write.startsWith('patch'))
     expect(patches()).toEqual(['patch sidecarsets filebeat'])
     const stored = cluster.objects.get('sidecarsets')?.get('filebeat') as typeof set
-    expect(stored.status).toMatchObject({ matchedPods: 50, updatedPods: 0, readyPods: 0, collisionCount: 0 })
+    expect(stored.status).toMatchObject({
+      matchedPods: 50,
+      updatedPods: 0,
+      readyPods: 0,
+      collisionCount: 0,
+      latestRevision: 'filebeat-1',
+    })
     sidecarSets.put(stored)
     await clock.advance(1_000)
     expect(patches()).toHaveLength(1)

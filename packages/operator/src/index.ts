@@ -8,6 +8,11 @@ export { type Ensured, ensureObject } from './ensure-object.ts'
 // Installing
 export { type InstallOptions, installDefinitions } from './install/install-definitions.ts'
 export { type InstallManifestsOptions, installManifests } from './install/install-manifests.ts'
-export { type ManagerRules, type ManagerRulesOptions, managerRules } from './install/manager-rules.ts'
+export {
+  type ManagerRules,
+  type ManagerRulesOptions,
+  managerRules,
+  virtualNodeRules,
+} from './install/manager-rules.ts'
 export { createManager, type Manager } from './manager.ts'
 export { defaultNames, type ManagerOptions, type ManagerWebhookOptions } from './manager-options.ts'

@@ -37,6 +37,11 @@ export interface ManagerOptions {
   readonly virtualNodeGroup?: string
   /** Converts between the versions of SidecarSet by webhook. Defaults to false: one schema for both. */
   readonly convertsVersions?: boolean
+  /**
+   * Whether SidecarSets may patch annotations of pods that no rule of the ConfigMap `kruise-configuration` is about, as
+   * the gate SidecarSetPatchPodMetadataDefaultsAllowed has it. Defaults to false.
+   */
+  readonly allowsPatchPodMetadataByDefault?: boolean
   /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
   readonly sortsContainersByName?: boolean
 }

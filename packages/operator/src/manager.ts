@@ -1,10 +1,14 @@
 import {
   customResourceDefinitions,
+  type MetadataWhitelist,
   outriggerResources,
   type SidecarSet,
   type SidecarSetResourceBinding,
+  sidecarSetLabels,
   virtualNodeNames,
+  whitelistConfigMap,
 } from '@outrigger/api'
+import { isNotFound } from '@outrigger/client'
 import {
   createEventRecorder,
   createInformers,
@@ -15,8 +19,15 @@ import {
   withoutManagedFields,
 } from '@outrigger/controller'
 import type { Runnable } from '@outrigger/foundation'
-import { coversPod, SidecarSetIndex } from '@outrigger/injection'
-import { type Namespace, type Node, type Pod, resources } from '@outrigger/kube'
+import { SidecarSetIndex } from '@outrigger/injection'
+import {
+  type ConfigMap,
+  type ControllerRevision,
+  type Namespace,
+  type Node,
+  type Pod,
+  resources,
+} from '@outrigger/kube'
 import {
   type AdmissionHandler,
   type CertificateSource,
@@ -41,8 +52,11 @@ import { podIndexes } from './pod-indexes.ts'
 import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
-import { createSidecarSetRolloutController } from './sidecar-set-rollout/sidecar-set-rollout-controller.ts'
-import { createSidecarSetStatusController } from './sidecar-set-status/sidecar-set-status-controller.ts'
+import { createUpgradableConditionController } from './sidecar-set-condition/upgradable-condition-controller.ts'
+import { RevisionHistory, revisionIndexes } from './sidecar-set-history/revision-history.ts'
+import { createSidecarSetHistoryController } from './sidecar-set-history/sidecar-set-history-controller.ts'
+import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-controller.ts'
+import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
 import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
 
@@ -137,20 +151,27 @@ class OutriggerManager implements Manager {
     const pods = this.#pods()
     const sidecarSets = this.#sidecarSets()
     const namespaces = this.#namespaces()
+    const feed = new LedgerFeed({ ...this.#options, sidecarSets, pods, namespaces })
+    const history = new RevisionHistory(this.#revisions().store)
     const namespaceLabels = (name: string) => namespaces.store.get(name)?.metadata.labels
     return [
-      createSidecarSetStatusController({ ...shared, sidecarSets, pods, namespaces }),
-      createSidecarSetRolloutController({
+      createSidecarSetController({
         ...shared,
         sidecarSets,
         pods,
-        selects: ({ metadata }, pod) => {
-          const compiled = this.#index.get(metadata.name)
-          const name = pod.metadata.namespace ?? ''
-          const where = { name, labels: namespaceLabels(name) }
-          return compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, where)
-        },
+        namespaces,
+        feed,
+        revisionNameOf: (sidecarSet) => history.nameOf(sidecarSet),
       }),
+      createSidecarSetHistoryController({
+        ...shared,
+        namespace: this.#namespace,
+        sidecarSets,
+        revisions: this.#revisions(),
+        history,
+        feed,
+      }),
+      createUpgradableConditionController({ ...shared, pods, feed }),
       createVirtualNodeLabelController({ ...shared, pods, virtualNodes: this.#virtualNodes() }),
       createVirtualNodeAuditController({ ...shared, pods, sidecarSets: this.#index, namespaceLabels }),
       createResourceBindingController({
@@ -180,6 +201,15 @@ class OutriggerManager implements Manager {
     return this.#informers.for<SidecarSet>(outriggerResources.sidecarSets, { trim: withoutManagedFields })
   }
 
+  #revisions() {
+    return this.#informers.for<ControllerRevision>(resources.controllerRevisions, {
+      namespace: this.#namespace,
+      labelSelector: sidecarSetLabels.name,
+      trim: withoutManagedFields,
+      indexes: revisionIndexes,
+    })
+  }
+
   #virtualNodes() {
     const { nodeTypeLabel, nodeType } = virtualNodeNames
     return this.#informers.for<Node>(resources.nodes, {
@@ -193,6 +223,7 @@ class OutriggerManager implements Manager {
       client,
       clock,
       logger,
+      random,
       userName,
       trustedUsers = [],
       sortsContainersByName = false,
@@ -202,6 +233,7 @@ class OutriggerManager implements Manager {
       onUpdate: (sidecarSet) => this.#index.set(sidecarSet),
       onDelete: ({ metadata }) => this.#index.delete(metadata.name),
     })
+    const history = new RevisionHistory(this.#revisions().store)
     const facts = createPodFacts({
       client,
       clock,
@@ -209,13 +241,20 @@ class OutriggerManager implements Manager {
       namespaces: this.#namespaces().store,
       virtualNodes: this.#virtualNodes().store,
       sortsContainersByName,
+      revisions: history,
+      random,
     })
     const pod = { facts, logger, trustedUsers: [userName, ...trustedUsers] }
     const handlers: (readonly [readonly string[], AdmissionHandler])[] = [
       [webhookPaths.mutatePod, this.#whenSynced(createPodMutator(pod))],
       [webhookPaths.validatePod, this.#whenSynced(createPodValidator(pod))],
       [webhookPaths.mutateSidecarSet, mutateSidecarSet],
-      [webhookPaths.validateSidecarSet, this.#whenSynced(createSidecarSetValidator(this.#index))],
+      [
+        webhookPaths.validateSidecarSet,
+        this.#whenSynced(
+          createSidecarSetValidator(this.#index, { history, whitelist: () => this.#whitelist() }),
+        ),
+      ],
       [webhookPaths.validateBinding, validateBinding],
     ]
     return createWebhookServer({
@@ -228,6 +267,23 @@ class OutriggerManager implements Manager {
       ),
       converters: Object.fromEntries(webhookPaths.convert.map((path) => [path, convertObjects])),
     })
+  }
+
+  /** Asked for when it is needed: SidecarSets that patch annotations are written rarely. */
+  async #whitelist(): Promise<MetadataWhitelist> {
+    const { name, key } = whitelistConfigMap
+    const { client, allowsPatchPodMetadataByDefault: allowsByDefault = false } = this.#options
+    try {
+      const found = await client.get<ConfigMap>(
+        resources.configMaps,
+        { namespace: this.#namespace, name },
+        { timeout: 3_000 },
+      )
+      return { text: found.data?.[key], allowsByDefault }
+    } catch (error) {
+      if (isNotFound(error)) return { text: undefined, allowsByDefault }
+      throw error
+    }
   }
 
   /** Answers from half a cache would leave pods without sidecars; no answer lets failurePolicy decide. */

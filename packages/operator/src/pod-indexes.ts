@@ -1,6 +1,6 @@
 import type { IndexFunction } from '@outrigger/controller'
 import type { Pod } from '@outrigger/kube'
-import { injectedSidecarSets } from './sidecar-set-status/pod-state.ts'
+import { injectedSidecarSets } from './sidecar-set-status/pod-annotations.ts'
 
 export const podsBySidecarSet = 'sidecar-set'
 export const podsByNamespace = 'namespace'

@@ -1,7 +1,7 @@
-import { customResourceDefinitions } from '@outrigger/api'
+import { customResourceDefinitions, virtualNodeNames } from '@outrigger/api'
 import type { KubeObject, PolicyRule } from '@outrigger/kube'
 import { defaultNames } from '../manager-options.ts'
-import { managerRules } from './manager-rules.ts'
+import { managerRules, virtualNodeRules } from './manager-rules.ts'
 
 export interface InstallManifestsOptions {
   /** Namespace of the manager. Defaults to `kruise-system`. */
@@ -24,6 +24,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     webhookPort = 9876,
   } = options
   const name = 'outrigger-manager'
+  const virtualNodes = 'outrigger-virtual-nodes'
   const labels = { 'app.kubernetes.io/name': 'outrigger', 'app.kubernetes.io/component': 'manager' }
   const rules = managerRules({
     webhookConfigurations: [defaultNames.webhooks.mutating, defaultNames.webhooks.validating],
@@ -52,6 +53,16 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     object('v1', 'ServiceAccount', { name: serviceAccount, namespace }, {}),
     ...role('ClusterRole', {}, rules.cluster),
     ...role('Role', { namespace }, rules.ownNamespace),
+    object(`${rbac}/v1`, 'ClusterRole', { name: virtualNodes }, { rules: virtualNodeRules() }),
+    object(
+      `${rbac}/v1`,
+      'ClusterRoleBinding',
+      { name: virtualNodes },
+      {
+        roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: virtualNodes },
+        subjects: [{ kind: 'Group', apiGroup: rbac, name: virtualNodeNames.group }],
+      },
+    ),
     object(
       'v1',
       'Service',

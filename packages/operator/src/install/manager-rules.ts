@@ -1,3 +1,4 @@
+import { whitelistConfigMap } from '@outrigger/api'
 import type { PolicyRule } from '@outrigger/kube'
 
 export interface ManagerRules {
@@ -36,10 +37,12 @@ export function managerRules({
   return {
     cluster: [
       rule('', ['pods'], [...read, 'patch']),
+      rule('', ['pods/status'], ['patch']),
       rule('', ['namespaces', 'nodes'], read),
       rule('', ['events'], ['create', 'patch']),
       rule('apps.kruise.io', ['sidecarsets'], read),
       rule('apps.kruise.io', ['sidecarsets/status'], ['patch']),
+      rule('apps.kruise.io', ['sidecarsets/finalizers'], ['update']),
       rule('sidecarset.alibabacloud.com', ['sidecarsetresourcebindings'], read),
       rule('sidecarset.alibabacloud.com', ['sidecarsetresourcebindings/status'], ['patch']),
       rule('sidecarset.alibabacloud.com', ['sidecarsetresourcebindings/finalizers'], ['update']),
@@ -54,6 +57,13 @@ export function managerRules({
       rule('', ['secrets'], ['create']),
       rule('', ['secrets'], ['get', 'update'], [certificateSecret]),
       rule('coordination.k8s.io', ['leases'], ['get', 'create', 'update']),
+      rule('apps', ['controllerrevisions'], [...read, 'create', 'patch', 'delete']),
+      rule('', ['configmaps'], ['get'], [whitelistConfigMap.name]),
     ],
   }
+}
+
+/** What every virtual node may read besides what bindings give it: the bindings themselves. */
+export function virtualNodeRules(): PolicyRule[] {
+  return [rule('sidecarset.alibabacloud.com', ['sidecarsetresourcebindings'], read)]
 }

@@ -1,6 +1,10 @@
 import { ApiError, type Client, type Patch } from '@outrigger/client'
 import type { ChangeHandler, Informer } from '@outrigger/controller'
-import { applyMergePatch, type KubeObject, keyOf, type ObjectKey, type ResourceRef } from '@outrigger/kube'
+import {
+  applyMergePatch,
+  applyStrategicMergePatch,
+  builtinSchema,
+  type KubeObject, keyOf, type ObjectKey, type ResourceRef } from '@outrigger/kube'
 
 const textOf = ({ namespace, name }: ObjectKey) => (namespace ? `${namespace}/${name}` : name)
 
@@ -49,7 +53,13 @@ export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' |
     this.#write('patch', resource, textOf(key))
     const before = this.of(resource).get(textOf(key))
     if (before === undefined) throw notFound(key.name)
-    return this.#put(resource, textOf(key), applyMergePatch(before, patch.body) as T)
+    const expected = (patch.body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion
+    if (expected !== undefined && expected !== before.metadata.resourceVersion)
+      throw new ApiError(409, { reason: 'Conflict', message: textOf(key) })
+    if (patch.type !== 'strategic')
+      return this.#put(resource, textOf(key), applyMergePatch(before, patch.body) as T)
+    const schema = builtinSchema('io.k8s.api.core.v1.Pod')
+    return this.#put(resource, textOf(key), applyStrategicMergePatch(before, patch.body, schema) as T)
   }
 
   async delete(resource: ResourceRef, key: ObjectKey): Promise<unknown> {

@@ -10,7 +10,7 @@ import {
 import { type Clock, type Logger, parseTime, type Random } from '@outrigger/foundation'
 import { hasVirtualNodeLabel, isActive, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
-import { injectedSidecarSets } from '../sidecar-set-status/pod-state.ts'
+import { injectedSidecarSets } from '../sidecar-set-status/pod-annotations.ts'
 
 export interface VirtualNodeAuditOptions {
   readonly clock: Clock

@@ -1,8 +1,8 @@
 import type { Client } from '@outrigger/client'
 import { isNotFound } from '@outrigger/client'
 import type { Store } from '@outrigger/controller'
-import { type Clock, formatTime } from '@outrigger/foundation'
-import type { InjectionFacts, SidecarSetIndex, VirtualNodeFacts } from '@outrigger/injection'
+import { type Clock, formatTime, type Random } from '@outrigger/foundation'
+import type { InjectionFacts, RevisionSource, SidecarSetIndex, VirtualNodeFacts } from '@outrigger/injection'
 import { type Namespace, type Node, resources } from '@outrigger/kube'
 
 export interface PodFactsOptions {
@@ -13,6 +13,10 @@ export interface PodFactsOptions {
   /** Virtual nodes only. */
   readonly virtualNodes: Store<Node>
   readonly sortsContainersByName?: boolean
+  /** Older contents of SidecarSets. Left out: SidecarSets that ask for one fail. */
+  readonly revisions?: RevisionSource
+  /** Draws lots for SidecarSets that give an older content to a share of the pods. */
+  readonly random?: Random
 }
 
 /** What planning for a pod of one namespace needs to know. */
@@ -23,7 +27,16 @@ export interface PodFactsSource {
 
 /** Facts from the caches. A namespace so new that its cache has not heard of it is asked for. */
 export function createPodFacts(options: PodFactsOptions): PodFactsSource {
-  const { client, clock, sidecarSets, namespaces, virtualNodes, sortsContainersByName = false } = options
+  const {
+    client,
+    clock,
+    sidecarSets,
+    namespaces,
+    virtualNodes,
+    sortsContainersByName = false,
+    revisions,
+    random,
+  } = options
   const isVirtualNode = (name: string) => virtualNodes.get(name) !== undefined
   const labelsOf = async (name: string, signal: AbortSignal) => {
     const known = namespaces.get(name)
@@ -48,6 +61,8 @@ export function createPodFacts(options: PodFactsOptions): PodFactsSource {
       time: formatTime(clock.now()),
       sortsContainersByName,
       isVirtualNode,
+      ...(revisions && { revisions }),
+      ...(random && { chance: random.next() }),
     }),
   }
 }

@@ -1,7 +1,9 @@
 import type { Logger } from '@outrigger/foundation'
 import {
   authoredPodErrors,
+  destinationOf,
   expectedReferences,
+  falseClaimErrors,
   hasVirtualNodeLabel,
   InjectionFailure,
   injectedPodErrors,
@@ -35,7 +37,7 @@ export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOpti
     const known = await facts.factsFor(request.namespace, signal)
     return planned(pod, () => {
       if (request.operation === 'CREATE') {
-        const errors = authoredPodErrors(pod)
+        const errors = authoredPodErrors(pod, { goesToVirtualNode: destinationOf(pod, known).isCertain })
         if (errors.length > 0) return refused(pod, errors)
         return report(planPod(pod, known))
       }
@@ -66,11 +68,13 @@ export function createPodValidator({ facts, trustedUsers }: PodHandlerOptions): 
       if (!trustedUsers.includes(request.user.name)) return verdict(pod, updatedPodErrors(pod, old))
       if (!isNewlyLabelled(request)) return allow
       // Nobody has looked at this pod before: it may have been created while no manager answered.
-      const authored = authoredPodErrors(withNamespace(old, request.namespace))
+      const authored = authoredPodErrors(withNamespace(old, request.namespace), { goesToVirtualNode: false })
       if (authored.length > 0) return refused(pod, authored)
     }
     if (!hasVirtualNodeLabel(pod)) return allow
     const known = await facts.factsFor(request.namespace, signal)
+    const claims = old === undefined ? [] : falseClaimErrors(pod, known)
+    if (claims.length > 0) return refused(pod, claims)
     return planned(pod, () => verdict(pod, injectedPodErrors(pod, expectedReferences(pod, known))))
   }
 }

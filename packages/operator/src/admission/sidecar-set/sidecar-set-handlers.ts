@@ -1,11 +1,14 @@
 import {
   convertSidecarSet,
   defaultSidecarSet,
+  type MetadataWhitelist,
   type SidecarSet,
+  sidecarSetAtRevision,
   sidecarSetErrors,
   sidecarSetShapeErrors,
+  withTodaysSpelling,
 } from '@outrigger/api'
-import type { SidecarSetIndex } from '@outrigger/injection'
+import type { RevisionSource, SidecarSetIndex } from '@outrigger/injection'
 import { createJsonPatch, type KubeObject } from '@outrigger/kube'
 import {
   type AdmissionAnswer,
@@ -20,20 +23,45 @@ const versions = ['v1alpha1', 'v1beta1']
 
 /** Fills in defaults and hashes. Fields it does not know stay. */
 export const mutateSidecarSet: AdmissionHandler = (request) =>
-  guarded(request, (sidecarSet) => ({
-    allowed: true,
-    patch: createJsonPatch(sidecarSet, defaultSidecarSet(sidecarSet)),
-  }))
+  guarded(request, (sidecarSet) => {
+    const { sidecarSet: respelled, warnings } = withTodaysSpelling(sidecarSet)
+    return { allowed: true, patch: createJsonPatch(sidecarSet, defaultSidecarSet(respelled)), warnings }
+  })
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */
-export function createSidecarSetValidator(known: SidecarSetIndex): AdmissionHandler {
-  return (request) =>
-    guarded(request, (sidecarSet) => {
+export function createSidecarSetValidator(
+  known: SidecarSetIndex,
+  { history, whitelist }: SidecarSetAdmissionFacts = {},
+): AdmissionHandler {
+  return async (request) => {
+    const patches = (request.object as Partial<SidecarSet> | undefined)?.spec?.patchPodMetadata
+    const allowed = whitelist && Array.isArray(patches) && patches.length > 0 ? await whitelist() : undefined
+    return guarded(request, (sidecarSet) => {
       const others = [...known.values()].map((compiled) => compiled.sidecarSet)
       const old = request.oldObject as SidecarSet | undefined
-      const errors = sidecarSetErrors(sidecarSet, { others, ...(old && { old }) })
+      const errors = sidecarSetErrors(sidecarSet, {
+        others,
+        ...(old && { old }),
+        ...(history && { hasRevision: (subject) => hasRevision(subject, history) }),
+        ...(allowed && { whitelist: allowed }),
+      })
       return errors.length > 0 ? refuse(titleOf(sidecarSet), errors) : allow
     })
+  }
+}
+
+/** What admission of SidecarSets looks up. What is left out is not asked about. */
+export interface SidecarSetAdmissionFacts {
+  readonly history?: RevisionSource
+  readonly whitelist?: () => Promise<MetadataWhitelist>
+}
+
+/** Whether what injection asks for is recorded and can be restored now. */
+function hasRevision(sidecarSet: SidecarSet, history: RevisionSource): boolean {
+  const { revisionName, customVersion } = sidecarSet.spec.injectionStrategy?.revision ?? {}
+  const wanted = revisionName ? { revisionName } : { ...(customVersion && { customVersion }) }
+  const found = history.find(sidecarSet, wanted)
+  return found !== undefined && sidecarSetAtRevision(sidecarSet, found) !== undefined
 }
 
 /** Converts between v1alpha1 and v1beta1. */

@@ -3,8 +3,8 @@ import type { Pod } from '@outrigger/kube'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { filebeat, type PodDraft, pod } from '../testdata/objects.ts'
-import { injectedSidecarSets } from './pod-state.ts'
-import { StatusLedger } from './status-ledger.ts'
+import { injectedSidecarSets } from './pod-annotations.ts'
+import { SidecarSetLedger } from './sidecar-set-ledger.ts'
 
 const set = filebeat()
 const label = { 'serverless.alibabacloud.com/virtual-node': 'true' }
@@ -44,21 +44,37 @@ function carrier(
   })
 }
 
-function ledgerWith(pods: readonly Pod[]): StatusLedger {
-  const ledger = new StatusLedger({
+function ledgerWith(pods: readonly Pod[]): SidecarSetLedger {
+  const ledger = new SidecarSetLedger({
     podsOf: (name) => pods.filter((one) => injectedSidecarSets(one).includes(name)),
     namespaceLabels: () => ({}),
+    now: () => time,
   })
   ledger.setSidecarSet(set)
   return ledger
 }
 
-const counts = (ledger: StatusLedger) => {
-  const status = ledger.statusOf('filebeat')
-  return [status?.matchedPods, status?.updatedPods, status?.readyPods, status?.updatedReadyPods]
+let time = 0
+
+const counts = (ledger: SidecarSetLedger) => {
+  const tally = ledger.tallyOf('filebeat')
+  return [tally?.matched, tally?.kinds.updated, tally?.ready, tally?.updatedReady]
 }
 
-describe('the status of a SidecarSet', () => {
+/** Everything but the order in which pods came. */
+const summary = (ledger: SidecarSetLedger) => {
+  const tally = ledger.tallyOf('filebeat')
+  return {
+    kinds: tally?.kinds,
+    ready: tally?.ready,
+    waiting: [...(tally?.waiting ?? [])],
+    waitingUnavailable: tally?.waitingUnavailable,
+    unsettled: [...(tally?.unsettled ?? [])].sort(),
+    revisions: [...(tally?.revisions ?? [])].sort(),
+  }
+}
+
+describe('the ledger of a SidecarSet', () => {
   it('counts pods that carry it, are up to date, are ready, and both', () => {
     const pods = [
       carrier('a'),
@@ -68,14 +84,6 @@ describe('the status of a SidecarSet', () => {
       pod({ name: 'e', labels: label }),
     ]
     expect(counts(ledgerWith(pods))).toEqual([3, 2, 2, 1])
-  })
-
-  it('has the generation and revision it was computed for', () => {
-    expect(ledgerWith([]).statusOf('filebeat')).toMatchObject({
-      observedGeneration: 1,
-      latestRevision: expect.stringMatching(/^filebeat-[bcdf4-9]+$/),
-      collisionCount: 0,
-    })
   })
 
   it('does not count a pod that lacks one of its containers', () => {
@@ -111,7 +119,7 @@ describe('the status of a SidecarSet', () => {
             present.set(name, now)
           }
         }
-        expect(counts(ledger)).toEqual(counts(ledgerWith([...present.values()])))
+        expect(summary(ledger)).toEqual(summary(ledgerWith([...present.values()])))
       }),
     )
   })
@@ -123,5 +131,43 @@ describe('the status of a SidecarSet', () => {
     const annotated = { ...first, metadata: { ...first.metadata, resourceVersion: '2' } }
     expect(ledger.setPod(annotated, first)).toEqual([])
     expect(ledger.setPod(pod({ name: 'other' }))).toEqual([])
+  })
+
+  it('believes what it wrote until an event as new as that comes', () => {
+    const versioned = (pod: Pod, resourceVersion: string): Pod => ({
+      ...pod,
+      metadata: { ...pod.metadata, resourceVersion },
+    })
+    const old = versioned(carrier('a', { updated: false }), '5')
+    const ledger = ledgerWith([old])
+    ledger.setWritten(versioned(carrier('a'), '9'), old)
+    expect(counts(ledger)).toEqual([1, 1, 1, 1])
+    expect(ledger.setPod(versioned(old, '7'), old)).toEqual([])
+    ledger.setSidecarSet(set)
+    expect(counts(ledger)).toEqual([1, 1, 1, 1])
+    expect(ledger.setPod(versioned(old, '11'), old)).toEqual(['filebeat'])
+    expect(counts(ledger)).toEqual([1, 0, 1, 0])
+  })
+
+  it('stops believing a write that no event shows in time', () => {
+    const old = { ...carrier('a', { updated: false }) }
+    const ledger = ledgerWith([old])
+    const written = carrier('a')
+    ledger.setWritten({ ...written, metadata: { ...written.metadata, resourceVersion: '9' } }, old)
+    time += 30_001
+    ledger.setPod({ ...old, metadata: { ...old.metadata, resourceVersion: '8' } }, old)
+    expect(counts(ledger)).toEqual([1, 0, 1, 0])
+  })
+
+  it('counts a pod of another uid under the same name at once', () => {
+    const old = carrier('a', { updated: false })
+    const ledger = ledgerWith([old])
+    ledger.setWritten({ ...old, metadata: { ...old.metadata, resourceVersion: '9' } }, old)
+    const successor = carrier('a')
+    ledger.setPod(
+      { ...successor, metadata: { ...successor.metadata, uid: 'other', resourceVersion: '3' } },
+      old,
+    )
+    expect(counts(ledger)).toEqual([1, 1, 1, 1])
   })
 })

@@ -2,9 +2,20 @@ import { defaultSidecarSet, type SidecarSet } from '@outrigger/api'
 import { injectionAnnotations } from '@outrigger/injection'
 import { applyStrategicMergePatch, builtinSchema, type Pod } from '@outrigger/kube'
 import { describe, expect, it } from 'vitest'
+import { judged } from '../sidecar-set-status/pod-view.ts'
+import { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { filebeat, pod } from '../testdata/objects.ts'
-import { selectPods } from './select-pods.ts'
-import { upgradePatch } from './upgrade-patch.ts'
+import { patchBodyOf, upgradeChange } from './pod-change.ts'
+import { chooseRound } from './rollout-round.ts'
+
+function selectPods(sidecarSet: SidecarSet, pods: readonly Pod[], held: readonly string[] = []) {
+  const ledger = new SidecarSetLedger({ podsOf: () => pods, namespaceLabels: () => ({}), now: () => 0 })
+  ledger.setSidecarSet(sidecarSet)
+  const tally = ledger.tallyOf(sidecarSet.metadata.name)
+  if (tally === undefined) throw new Error('no tally')
+  const round = chooseRound(tally, ({ pod }) => held.includes(pod.metadata.name))
+  return { ...round, names: round.selected.map(({ pod }) => pod.metadata.name), kinds: tally.kinds }
+}
 
 type Strategy = SidecarSet['spec']['updateStrategy']
 
@@ -14,10 +25,11 @@ const version = (image: string, updateStrategy: Strategy = {}) =>
     containers: [{ name: 'filebeat', image }],
   })
 
-function carrier(name: string, of: SidecarSet, ready = true): Pod {
+function carrier(name: string, of: SidecarSet, ready = true, labels: Record<string, string> = {}): Pod {
   const image = of.spec.containers?.[0]?.image ?? ''
   return pod({
     name,
+    labels: { 'serverless.alibabacloud.com/virtual-node': 'true', ...labels },
     annotations: injectionAnnotations({}, [of], '2026-01-01T10:00:00Z'),
     spec: { nodeName: 'vk', containers: [{ name: 'filebeat', image }] },
     status: {
@@ -55,8 +67,60 @@ describe('a round of a rollout', () => {
   it('takes pods that are not ready without spending budget', () => {
     const old = version('filebeat:1')
     const pods = [carrier('a', old), carrier('b', old, false), carrier('c', old)]
-    const { selected } = selectPods(version('filebeat:2'), pods)
-    expect(selected.map(({ metadata }) => metadata.name)).toEqual(['b', 'a'])
+    expect(selectPods(version('filebeat:2'), pods).names).toEqual(['b', 'a'])
+  })
+
+  it('lets no available pod without budget keep an unavailable one behind it from moving', () => {
+    const old = version('filebeat:1')
+    const pods = [
+      carrier('a', old, true, { tier: 'first' }),
+      carrier('b', old, true),
+      carrier('c', old, false),
+    ]
+    const next = version('filebeat:2', {
+      priorityStrategy: {
+        weightPriority: [{ weight: 1, matchSelector: { matchLabels: { tier: 'first' } } }],
+      },
+      maxUnavailable: 0,
+    })
+    expect(selectPods(next, pods).names).toEqual(['c'])
+  })
+
+  it('goes on with the next pod where one was refused', () => {
+    const old = version('filebeat:1')
+    const pods = [carrier('a', old), carrier('b', old)]
+    expect(selectPods(version('filebeat:2'), pods, ['a']).names).toEqual(['b'])
+  })
+
+  it('counts pods that cannot be upgraded among those the partition keeps', () => {
+    const old = version('filebeat:1')
+    const stuck = carrier(
+      'stuck',
+      defaultSidecarSet({
+        ...old,
+        spec: { ...old.spec, containers: [{ name: 'filebeat', image: 'filebeat:1', args: ['x'] }] },
+      }),
+    )
+    const next = version('filebeat:2', { partition: 1, maxUnavailable: 9 })
+    expect(selectPods(next, [carrier('a', old), carrier('b', old), stuck]).names).toEqual(['a', 'b'])
+  })
+
+  it('costs no budget for pods that have ended or are going', () => {
+    const next = version('filebeat:2')
+    const ended = carrier('x', next, false)
+    const going = carrier('y', next, false)
+    const pods = [
+      { ...ended, status: { ...ended.status, phase: 'Failed' } },
+      { ...going, metadata: { ...going.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } },
+      carrier('a', version('filebeat:1')),
+    ] as Pod[]
+    expect(selectPods(next, pods).names).toEqual(['a'])
+  })
+
+  it('moves pods back at once from an image that does not start', () => {
+    const bad = version('filebeat:bad')
+    const pods = [carrier('broken', bad, false), carrier('fine', version('filebeat:1'))]
+    expect(selectPods(version('filebeat:1'), pods).names).toEqual(['broken'])
   })
 
   it('leaves pods that would need more than an image', () => {
@@ -65,14 +129,14 @@ describe('a round of a rollout', () => {
       spec: { ...version('x').spec, containers: [{ name: 'filebeat', image: 'filebeat:2', args: ['-v'] }] },
     })
     const round = selectPods(next, [carrier('a', version('filebeat:1'))])
-    expect([round.selected.length, round.notUpgradable.length]).toEqual([0, 1])
+    expect([round.selected.length, round.kinds['not-upgradable']]).toEqual([0, 1])
   })
 })
 
 it('upgrading changes the image and records what ran before', () => {
   const old = carrier('a', version('filebeat:1'))
   const next = version('filebeat:2')
-  const patch = upgradePatch(old, next, '2026-01-01T10:05:00Z')
+  const patch = patchBodyOf(old, upgradeChange(old, judged(next), '2026-01-01T10:05:00Z', '1'))
   const upgraded = applyStrategicMergePatch(old, patch, builtinSchema('io.k8s.api.core.v1.Pod')) as Pod
   expect(upgraded.spec.containers).toEqual([{ name: 'filebeat', image: 'filebeat:2' }])
   const annotations = upgraded.metadata.annotations ?? {}

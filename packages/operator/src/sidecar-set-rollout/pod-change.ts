@@ -1,0 +1,144 @@
+import { podAnnotations, sidecarSetAnnotations } from '@outrigger/api'
+import { injectionAnnotations, patchAnnotations } from '@outrigger/injection'
+import { isRecord, type Pod } from '@outrigger/kube'
+import { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
+import { formatMap, inPlaceStates, workingContainers } from '../sidecar-set-status/pod-annotations.ts'
+import type { JudgedSidecarSet } from '../sidecar-set-status/pod-view.ts'
+import { type HotUpgradeStep, hotResetStep, hotUpgradeStep, type ImageChange } from './hot-upgrade.ts'
+
+/** What one write does to a pod. */
+export interface PodChange {
+  readonly images: readonly ImageChange[]
+  /** Set one by one; other annotations stay. */
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/**
+ * Brings a pod's sidecars to the SidecarSet's images, with the records that go with it and the annotations the
+ * SidecarSet patches. Records are renewed even where no image differs.
+ *
+ * @throws InjectionFailure when annotations that are there cannot be read or merged.
+ */
+export function upgradeChange(pod: Pod, set: JudgedSidecarSet, time: string, version: string): PodChange {
+  const { sidecarSet, managed } = set
+  const judge = new ConsistencyJudge(pod, sidecarSet.metadata.name)
+  const hot = set.hot.flatMap((sidecar) => {
+    const step = hotUpgradeStep(pod, sidecar, judge, version)
+    return step === undefined ? [] : [{ name: sidecar.sidecar.name, step }]
+  })
+  const cold = managed
+    .filter((sidecar) => !set.hot.includes(sidecar))
+    .flatMap(({ list, sidecar }): ImageChange[] => {
+      const container = pod.spec[list]?.find(({ name }) => name === sidecar.name)
+      if (container === undefined || container.image === sidecar.image) return []
+      return [{ list, name: sidecar.name, image: sidecar.image ?? '' }]
+    })
+  const images = [...cold, ...hot.flatMap(({ step }) => step.images)]
+  const before = pod.metadata.annotations ?? {}
+  const patched = patchAnnotations(before, [sidecarSet])
+  const { [podAnnotations.hash]: hash = '' } = injectionAnnotations(before, [sidecarSet], time)
+  const renewed = {
+    revision: sidecarSet.metadata.annotations?.[sidecarSetAnnotations.hash] ?? '',
+    updateTimestamp: time,
+  }
+  return {
+    images,
+    annotations: {
+      ...difference(before, patched),
+      ...hotAnnotations(pod, hot),
+      [podAnnotations.hash]: hash,
+      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, set, images, judge, renewed),
+    },
+  }
+}
+
+/** Empties the containers that hot upgrades have left. */
+export function resetChange(pod: Pod, set: JudgedSidecarSet): PodChange {
+  const hot = set.hot.flatMap((sidecar) => {
+    const step = hotResetStep(pod, sidecar)
+    return step === undefined ? [] : [{ name: sidecar.sidecar.name, step }]
+  })
+  const images = hot.flatMap(({ step }) => step.images)
+  const judge = new ConsistencyJudge(pod, set.sidecarSet.metadata.name)
+  return {
+    images,
+    annotations: {
+      ...hotAnnotations(pod, hot),
+      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, set, images, judge),
+    },
+  }
+}
+
+/** A strategic merge patch, refused by the API server if the pod is another one or has changed since. */
+export function patchBodyOf({ metadata }: Pod, { images, annotations }: PodChange): unknown {
+  const inList = (list: ImageChange['list']) =>
+    images.filter((change) => change.list === list).map(({ name, image }) => ({ name, image }))
+  const [containers, initContainers] = [inList('containers'), inList('initContainers')]
+  return {
+    metadata: { uid: metadata.uid, resourceVersion: metadata.resourceVersion, annotations },
+    ...(images.length > 0 && {
+      spec: {
+        ...(containers.length > 0 && { containers }),
+        ...(initContainers.length > 0 && { initContainers }),
+      },
+    }),
+  }
+}
+
+function difference(
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (before === after) return {}
+  return Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value))
+}
+
+function hotAnnotations(
+  pod: Pod,
+  steps: readonly { readonly name: string; readonly step: HotUpgradeStep }[],
+): Record<string, string> {
+  if (steps.length === 0) return {}
+  const working = { ...workingContainers(pod) }
+  const annotations: Record<string, string> = {}
+  for (const { name, step } of steps) {
+    working[name] = step.working
+    Object.assign(annotations, step.annotations)
+  }
+  return { ...annotations, [podAnnotations.workingHotUpgradeContainer]: formatMap(working) }
+}
+
+/**
+ * What each changed container ran before: how the node is later known to have acted. Entries of other containers
+ * stay, except that of a container which has settled on another name of the same image: a new time would unsettle it.
+ */
+function inPlaceState(
+  pod: Pod,
+  { sidecarSet }: JudgedSidecarSet,
+  images: readonly ImageChange[],
+  judge: ConsistencyJudge,
+  renewed: Readonly<Record<string, string>> = {},
+): string {
+  const { name } = sidecarSet.metadata
+  const states = inPlaceStates(pod) ?? {}
+  const before = isRecord(states[name]) ? states[name] : {}
+  const recorded = isRecord(before['lastContainerStatuses']) ? before['lastContainerStatuses'] : {}
+  const isRenewed = Object.keys(renewed).length > 0
+  const kept = Object.entries(recorded).filter(([container, entry]) => {
+    const hasSameImage = isRecord(entry) && entry['imageID'] === imageIdOf(pod, container)
+    return !(isRenewed && hasSameImage && judge.isConsistent(container))
+  })
+  const now = images.map(({ name: container }) => {
+    const imageID = imageIdOf(pod, container)
+    return [container, imageID ? { imageID } : {}] as const
+  })
+  const { revision, updateTimestamp, lastContainerStatuses: _, ...others } = before
+  const lastContainerStatuses = Object.fromEntries([...kept, ...now])
+  const state = { revision, updateTimestamp, ...renewed, lastContainerStatuses, ...others }
+  return formatMap({ ...states, [name]: state })
+}
+
+function imageIdOf({ status }: Pod, container: string): string | undefined {
+  return [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])].find(
+    ({ name }) => name === container,
+  )?.imageID
+}

@@ -1,0 +1,181 @@
+import type { SidecarSet } from '@outrigger/api'
+import { ApiError, type Client, isConflict, isNotFound } from '@outrigger/client'
+import type { EventRecorder } from '@outrigger/controller'
+import { type Clock, formatTime, messageOf } from '@outrigger/foundation'
+import { InjectionFailure } from '@outrigger/injection'
+import { type Pod, parseKey, resources } from '@outrigger/kube'
+import { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
+import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
+import type { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
+import type { Refusal } from './blocker.ts'
+import { canReset } from './hot-upgrade.ts'
+import { type PodChange, patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
+
+export interface PodWriterOptions {
+  readonly client: Pick<Client, 'patch'>
+  readonly clock: Clock
+  readonly events: Pick<EventRecorder, 'event'>
+  readonly ledger: SidecarSetLedger
+}
+
+/** Milliseconds until a pod is tried again that could not be changed; doubles from time to time. */
+const firstPause = 5_000
+const longestPause = 300_000
+/** Pods written to at the same time. */
+const atOnce = 8
+
+/** Changes pods for rollouts, and remembers which of them the API server would not let it change. */
+export class PodWriter {
+  readonly #options: PodWriterOptions
+  /** By SidecarSet and pod uid. */
+  readonly #refused = new Map<
+    string,
+    { readonly until: number; readonly pause: number; readonly refusal: Refusal }
+  >()
+
+  constructor(options: PodWriterOptions) {
+    this.#options = options
+  }
+
+  /** Whether a pod was refused a short while ago. */
+  isHeldBack(set: JudgedSidecarSet, view: PodView): boolean {
+    const refused = this.#refused.get(keyFor(set.sidecarSet, view.pod))
+    return refused !== undefined && this.#options.clock.monotonic() < refused.until
+  }
+
+  /** What is being held back for a SidecarSet, and milliseconds until the first may be tried again. */
+  refusalsOf(sidecarSet: SidecarSet): { refusals: Refusal[]; wait: number | undefined } {
+    const now = this.#options.clock.monotonic()
+    const prefix = `${sidecarSet.metadata.uid} `
+    const held = [...this.#refused].filter(([key, { until }]) => key.startsWith(prefix) && until > now)
+    const first = Math.min(...held.map(([, { until }]) => until - now))
+    return { refusals: held.map(([, { refusal }]) => refusal), wait: held.length > 0 ? first : undefined }
+  }
+
+  /** Forgets pods of SidecarSets that are gone, and refusals long over. */
+  forget(sidecarSet: SidecarSet | undefined): void {
+    const now = this.#options.clock.monotonic()
+    for (const [key, { until, pause }] of this.#refused)
+      if (until + pause < now || (sidecarSet && key.startsWith(`${sidecarSet.metadata.uid} `)))
+        this.#refused.delete(key)
+  }
+
+  /**
+   * Writes the new images to these pods, a few at a time; stops once `isCurrent` says that the SidecarSet has changed.
+   * Answers with how many pods are different now. One pod's failure does not hold the others up.
+   *
+   * @throws the first error that is about the connection rather than about a pod, when all writes have ended.
+   */
+  async upgrade(
+    set: JudgedSidecarSet,
+    version: string,
+    views: readonly PodView[],
+    isCurrent: () => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { clock } = this.#options
+    return this.#each(views, isCurrent, signal, (view) =>
+      this.#write(set, view, () => upgradeChange(view.pod, set, formatTime(clock.now()), version), signal),
+    )
+  }
+
+  /** Empties what hot upgrades have left, where the new side serves. Answers with how many pods are different now. */
+  async reset(
+    set: JudgedSidecarSet,
+    views: readonly PodView[],
+    isCurrent: () => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { name } = set.sidecarSet.metadata
+    const due = views.filter(
+      (view) => !this.isHeldBack(set, view) && canReset(view.pod, set, new ConsistencyJudge(view.pod, name)),
+    )
+    return this.#each(due, isCurrent, signal, async (view) => {
+      const isWritten = await this.#write(set, view, () => resetChange(view.pod, set), signal)
+      if (isWritten)
+        this.#say(
+          view.pod,
+          'Normal',
+          'ResetContainerSucceed',
+          `SidecarSet ${name} reset its old container to the empty image`,
+        )
+      else if (this.isHeldBack(set, view))
+        this.#say(
+          view.pod,
+          'Warning',
+          'ResetContainerFailed',
+          this.#refused.get(keyFor(set.sidecarSet, view.pod))?.refusal.message ?? '',
+        )
+      return isWritten
+    })
+  }
+
+  async #each(
+    views: readonly PodView[],
+    isCurrent: () => boolean,
+    signal: AbortSignal,
+    write: (view: PodView) => Promise<boolean>,
+  ): Promise<number> {
+    const queue = views[Symbol.iterator]()
+    let written = 0
+    let failure: unknown
+    const work = async () => {
+      for (const view of queue) {
+        if (signal.aborted || failure !== undefined || !isCurrent()) return
+        try {
+          if (await write(view)) written++
+        } catch (error) {
+          failure ??= error
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(atOnce, views.length) }, work))
+    if (failure !== undefined) throw failure
+    return written
+  }
+
+  /** Whether the pod is different now. */
+  async #write(
+    set: JudgedSidecarSet,
+    { pod, key }: PodView,
+    change: () => PodChange,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { client, ledger } = this.#options
+    const refusalKey = keyFor(set.sidecarSet, pod)
+    try {
+      const body = patchBodyOf(pod, change())
+      const written = await client.patch<Pod>(
+        resources.pods,
+        parseKey(key),
+        { type: 'strategic', body },
+        { signal },
+      )
+      ledger.setWritten(written, pod)
+      this.#refused.delete(refusalKey)
+      return true
+    } catch (error) {
+      // The cache was behind, or the pod is gone: its event brings us back.
+      if (isNotFound(error) || isConflict(error)) return false
+      const isAboutPod =
+        error instanceof InjectionFailure ||
+        (error instanceof ApiError && error.code < 500 && error.code !== 429)
+      if (!isAboutPod) throw error
+      this.#holdBack(refusalKey, { pod: key, message: messageOf(error) })
+      return false
+    }
+  }
+
+  #holdBack(key: string, refusal: Refusal): void {
+    const pause = Math.min(longestPause, (this.#refused.get(key)?.pause ?? firstPause / 2) * 2)
+    this.#refused.set(key, { until: this.#options.clock.monotonic() + pause, pause, refusal })
+  }
+
+  #say(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#options.events.event({ ...pod, apiVersion: 'v1', kind: 'Pod' }, { type, reason, message })
+  }
+}
+
+function keyFor({ metadata }: SidecarSet, pod: Pod): string {
+  return `${metadata.uid} ${pod.metadata.uid}`
+}

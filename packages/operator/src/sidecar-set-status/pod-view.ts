@@ -1,0 +1,174 @@
+import {
+  isHotUpgrade,
+  type ManagedSidecar,
+  managedSidecars,
+  podAnnotations,
+  type SidecarSet,
+  sidecarSetAnnotations,
+} from '@outrigger/api'
+import { type CompiledSidecarSet, compileSidecarSet, isActive, parseRecords } from '@outrigger/injection'
+import { keyOf, type Labels, type Pod } from '@outrigger/kube'
+import {
+  compareRanks,
+  matcher,
+  type Priority,
+  priorityOf,
+  rankOf,
+  type UpdateRank,
+} from '../sidecar-set-rollout/update-order.ts'
+import { ConsistencyJudge, podContainerNames } from './consistency.ts'
+import { workingContainers } from './pod-annotations.ts'
+
+/** A SidecarSet with everything ready that judging a pod needs. */
+export interface JudgedSidecarSet {
+  readonly compiled: CompiledSidecarSet
+  readonly sidecarSet: SidecarSet
+  readonly managed: readonly ManagedSidecar[]
+  readonly hot: readonly ManagedSidecar[]
+  /** Names in pods of all managed containers. */
+  readonly containerNames: readonly string[]
+  /** What updateStrategy.selector picks; everything without. */
+  readonly picks: (labels: Labels) => boolean
+  readonly priority: Priority
+}
+
+/** What a rollout can do with a pod. */
+export type PodKind =
+  /** Has the present content. */
+  | 'updated'
+  /** Has other images, and can take those of now. */
+  | 'waiting'
+  /** An earlier change is still on its way through the node. */
+  | 'in-flight'
+  /** Would need more than other images. */
+  | 'not-upgradable'
+  /** Left out by updateStrategy.selector. */
+  | 'not-selected'
+
+/** How one pod counts for one SidecarSet. */
+export interface PodView {
+  readonly key: string
+  readonly pod: Pod
+  readonly kind: PodKind
+  /** Running and ready, with no hot upgrade half done. */
+  readonly isAvailable: boolean
+  /** Available, and the node runs the images of the spec. */
+  readonly isReady: boolean
+  /** The side that a hot upgrade left still runs. */
+  readonly isHalfDone: boolean
+  /** Name of the ControllerRevision the pod says it carries. */
+  readonly revision: string | undefined
+  /** Only while waiting. */
+  readonly rank: UpdateRank | undefined
+}
+
+/** Makes a SidecarSet ready for judging. */
+export function judged(sidecarSet: SidecarSet): JudgedSidecarSet {
+  const managed = managedSidecars(sidecarSet)
+  const { selector, priorityStrategy } = sidecarSet.spec.updateStrategy ?? {}
+  return {
+    compiled: compileSidecarSet(sidecarSet),
+    sidecarSet,
+    managed,
+    hot: managed.filter(({ sidecar }) => isHotUpgrade(sidecar)),
+    containerNames: managed.flatMap(podContainerNames),
+    picks: selector ? matcher(selector) : () => true,
+    priority: priorityOf(priorityStrategy),
+  }
+}
+
+/**
+ * How a pod that lists this SidecarSet, and is covered by its selectors, counts for it. `undefined` where it does not:
+ * it has ended or is going, or lacks one of the containers.
+ */
+export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
+  if (!isActive(pod) || !hasAllContainers(pod, set)) return undefined
+  const { name, annotations } = set.sidecarSet.metadata
+  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
+  const judge = new ConsistencyJudge(pod, name)
+  const isHalfDone = hasHalfDoneHotUpgrade(pod, set)
+  const isAvailable = !isHalfDone && isRunningAndReady(pod)
+  const isUpdated = (recorded?.hash ?? '') === (annotations?.[sidecarSetAnnotations.hash] ?? '')
+  const kind = isUpdated ? 'updated' : kindOfOutdated(pod, set, judge)
+  const key = keyOf(pod)
+  return {
+    key,
+    pod,
+    kind,
+    isAvailable,
+    isReady: isAvailable && judge.areConsistent(set.containerNames),
+    isHalfDone,
+    revision: recorded?.controllerRevision,
+    rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set.priority) : undefined,
+  }
+}
+
+/** Whether nothing that is counted, ordered or decided by differs between two views of a pod. */
+export function countsTheSame(left: PodView | undefined, right: PodView | undefined): boolean {
+  if (left === undefined || right === undefined) return left === right
+  return (
+    left.kind === right.kind &&
+    left.isAvailable === right.isAvailable &&
+    left.isReady === right.isReady &&
+    left.isHalfDone === right.isHalfDone &&
+    left.revision === right.revision &&
+    (left.rank === right.rank ||
+      (left.rank !== undefined && right.rank !== undefined && compareRanks(left.rank, right.rank) === 0))
+  )
+}
+
+/** Phase Running, condition Ready, and not on its way out. */
+export function isRunningAndReady({ status, metadata }: Pod): boolean {
+  return (
+    status?.phase === 'Running' &&
+    metadata.deletionTimestamp === undefined &&
+    (status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ??
+      false)
+  )
+}
+
+/** The container that should be empty: where neither is said to work, the second one does. */
+export function otherContainer(pod: Pod, name: string): string {
+  return workingContainers(pod)[name] === `${name}-1` ? `${name}-2` : `${name}-1`
+}
+
+function kindOfOutdated(pod: Pod, set: JudgedSidecarSet, judge: ConsistencyJudge): PodKind {
+  if (!set.picks(pod.metadata.labels ?? {})) return 'not-selected'
+  const { name, annotations } = set.sidecarSet.metadata
+  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(name)
+  if (
+    recorded === undefined ||
+    recorded.hash !== (annotations?.[sidecarSetAnnotations.hashWithoutImage] ?? '')
+  )
+    return 'not-upgradable'
+  // A container that is not ready holds nothing up: a pod stuck on a bad image can be given the next one.
+  const ready = new Set(
+    [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
+      .filter((status) => status.ready)
+      .map((status) => status.name),
+  )
+  const isInFlight = set.containerNames.some(
+    (container) => ready.has(container) && !judge.isConsistent(container),
+  )
+  return isInFlight ? 'in-flight' : 'waiting'
+}
+
+function hasAllContainers(pod: Pod, { sidecarSet }: JudgedSidecarSet): boolean {
+  const present = new Set(
+    [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name),
+  )
+  return (sidecarSet.spec.containers ?? []).every(
+    (sidecar) =>
+      podContainerNames({ list: 'containers', sidecar }).every((name) => present.has(name)) &&
+      (!isHotUpgrade(sidecar) || Object.hasOwn(workingContainers(pod), sidecar.name)),
+  )
+}
+
+/** Whether the container that should be empty still runs something. */
+function hasHalfDoneHotUpgrade(pod: Pod, { hot }: JudgedSidecarSet): boolean {
+  return hot.some(({ list, sidecar }) => {
+    const other = otherContainer(pod, sidecar.name)
+    const container = pod.spec[list]?.find(({ name }) => name === other)
+    return container !== undefined && container.image !== sidecar.upgradeStrategy?.hotUpgradeEmptyImage
+  })
+}
