@@ -29,12 +29,12 @@ import {
   parseKey,
   resources,
 } from '@outrigger/kube'
-import { controllerReference } from '../ownership.ts'
 import { claimObjects } from '../pods/claim.ts'
 import { PodControl } from '../pods/pod-control.ts'
 import { isPodActive } from '../pods/pod-state.ts'
 import { balanceJob } from './job-balance.ts'
-import { indexedJobPod, isTracked, jobPod, trackingFinalizer } from './job-pods.ts'
+import { letPodGo } from './job-orphan-controller.ts'
+import { indexedJobPod, isTracked, jobPod } from './job-pods.ts'
 import { finishTime, indexFields, isIndexed, type JobTally, tallyJob } from './job-tally.ts'
 import { formerVerdict, isJobFinished, type JobVerdict, judgeJob, untilDeadline } from './job-verdict.ts'
 
@@ -304,7 +304,7 @@ class JobPass {
 
   async #letGo(pod: Pod): Promise<void> {
     const { client, pods } = this.#options
-    await removeFinalizer(client, pod, this.#signal)
+    await letPodGo(client, pod, this.#signal)
     const cached = pods.store.get(keyOf(pod))
     const isStale = cached?.metadata.uid === pod.metadata.uid && cached !== undefined && isTracked(cached)
     if (isStale) this.#memory.letGo.add(pod.metadata.uid ?? '')
@@ -363,61 +363,6 @@ class JobPass {
       .catch(ignoreRace)
     return waitForChange
   }
-}
-
-/**
- * Lets pods go whose job is no longer there to count them. Source: job controller, `syncOrphanPod`.
- */
-export function createJobOrphanController(options: Omit<JobControllerOptions, 'events'>): Runnable {
-  const { client, jobs, pods } = options
-  /** Whether the cache knows the very job that the pod belongs to. */
-  const hasJob = (pod: Pod) => {
-    const owner = controllerReference(pod)
-    if (owner?.kind !== 'Job') return false
-    const job = jobs.store.get(`${pod.metadata.namespace}/${owner.name}`)
-    return job !== undefined && job.metadata.uid === owner.uid && !isJobFinished(job)
-  }
-  return createController({
-    ...options,
-    name: 'job-orphan-pods',
-    informers: [jobs, pods],
-    sources: [
-      (enqueue) => {
-        const look = (pod: Pod) => {
-          if (isTracked(pod) && !hasJob(pod)) enqueue(keyOf(pod))
-        }
-        return pods.onChange({ onAdd: look, onUpdate: look })
-      },
-      (enqueue) =>
-        jobs.onChange({
-          onDelete: (job) => {
-            for (const pod of pods.store.byIndex('owner', job.metadata.uid ?? ''))
-              if (isTracked(pod)) enqueue(keyOf(pod))
-          },
-        }),
-    ],
-    async reconcile(key, signal) {
-      const pod = pods.store.get(key)
-      if (pod === undefined || !isTracked(pod) || hasJob(pod)) return waitForChange
-      const owner = controllerReference(pod)
-      if (owner?.kind === 'Job') {
-        const name = { namespace: pod.metadata.namespace ?? '', name: owner.name }
-        const job = await client.get<Job>(resources.jobs, name, { signal }).catch(ignoreRace)
-        if (job?.metadata.uid === owner.uid && !isJobFinished(job)) return waitForChange
-      }
-      await removeFinalizer(client, pod, signal)
-      return waitForChange
-    },
-  })
-}
-
-async function removeFinalizer(client: Client, pod: Pod, signal: AbortSignal): Promise<void> {
-  const body = {
-    metadata: { uid: pod.metadata.uid, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] },
-  }
-  await client
-    .patch(resources.pods, parseKey(keyOf(pod)), { type: 'strategic', body }, { signal })
-    .catch(ignoreRace)
 }
 
 function conditionOf(
