@@ -43,7 +43,7 @@ export function addExplainCommand(program: Command, environment: Environment): v
       collect((text) => text),
     )
     .option('-o, --output <format>', 'text or json', parseOutput, 'text')
-    .addHelpText('after', '\nExample:\n  outrigger explain pod shop/web-7d4b9\n')
+    .addHelpText('after', '\nExample:\n  outrigger explain pod shop/web-7d4b9')
   withConnectionFlags(pod).action((name: string | undefined, settings: ExplainPodSettings) =>
     settings.filename === undefined
       ? explainLivePod(name, settings, environment)
@@ -54,7 +54,7 @@ export function addExplainCommand(program: Command, environment: Environment): v
     .description('which pods carry a SidecarSet, how far its rollout is, and what keeps it from going on')
     .argument('<name>', 'name of the SidecarSet')
     .option('-o, --output <format>', 'text or json', parseOutput, 'text')
-    .addHelpText('after', '\nExample:\n  outrigger explain sidecarset logs\n')
+    .addHelpText('after', '\nExample:\n  outrigger explain sidecarset logs')
   withConnectionFlags(sidecarSet).action((name: string, settings: ExplainSettings) =>
     explainLiveSidecarSet(name, settings, environment),
   )

@@ -57,7 +57,7 @@ export function addInjectCommand(program: Command, environment: Environment): vo
     .option('--diff', 'print what changes instead', false)
     .option('--explain', 'print the reasons instead', false)
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
-    .addHelpText('after', '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff\n')
+    .addHelpText('after', '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff')
     .action((settings: InjectSettings) => runInjection(settings, environment))
 }
 
@@ -81,7 +81,8 @@ export async function runInjection(settings: InjectSettings, environment: Enviro
 }
 
 function outputOf(injected: readonly InjectedManifest[], settings: InjectSettings, paint: Paint): string {
-  if (settings.explain && settings.output === 'json') return jsonText(injected.flatMap(explanationObject))
+  if (settings.explain && settings.output === 'json')
+    return `${JSON.stringify(injected.flatMap(explanationObject), undefined, 2)}\n`
   const parts: string[] = []
   if (settings.explain)
     parts.push(

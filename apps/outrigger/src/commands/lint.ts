@@ -25,7 +25,7 @@ export function addLintCommand(program: Command, environment: Environment): void
     .option('-o, --output <format>', 'text or json', parseChoice('-o', ['text', 'json']), 'text')
     .addHelpText(
       'after',
-      '\nExit code 1 if there are errors; warnings alone leave it 0.\n\nExample:\n  outrigger lint -f manifests/\n',
+      '\nExit code 1 if there are errors; warnings alone leave it 0.\n\nExample:\n  outrigger lint -f manifests/',
     )
     .action((settings: LintSettings) => lint(settings, environment))
 }

@@ -29,7 +29,7 @@ export function addPlanCommand(program: Command, environment: Environment): void
       collect((text) => text),
     )
     .option('-o, --output <format>', 'text or json', parseChoice('-o', ['text', 'json']), 'text')
-    .addHelpText('after', '\nExample:\n  outrigger plan -f sidecarset.yaml\n')
+    .addHelpText('after', '\nExample:\n  outrigger plan -f sidecarset.yaml')
   withConnectionFlags(command).action((settings: PlanSettings) => plan(settings, environment))
 }
 

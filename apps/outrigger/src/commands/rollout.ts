@@ -33,7 +33,7 @@ export function addRolloutCommand(program: Command, environment: Environment): v
     withConnectionFlags(rollout.command(name))
       .description(description)
       .argument('<sidecarset>', 'sidecarset/NAME')
-      .addHelpText('after', `\nExample:\n  outrigger rollout ${example} sidecarset/logs\n`)
+      .addHelpText('after', `\nExample:\n  outrigger rollout ${example} sidecarset/logs`)
   const run =
     <T extends ConnectionSettings>(
       work: (session: ClusterSession, name: string, settings: T) => Promise<void>,

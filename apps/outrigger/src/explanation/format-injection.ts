@@ -82,7 +82,7 @@ function containerText(
   const kind = list === 'initContainers' ? 'init container ' : ''
   const parts = [
     ...env.map((variable) => ['env', variable.name, `from ${variable.origin}`]),
-    ...mounts.map((mount) => ['mount', mount.name, `volume ${mount.volume}, from ${mount.origin}`]),
+    ...mounts.map((mount) => ['mount', mount.name, `volume ${mount.volume}, ${mount.origin}`]),
   ]
   return (
     `    ${kind}${paint.added(name)} (${image}) from SidecarSet ${sidecarSet}, ${where}: ${reason}\n` +

@@ -1,3 +1,4 @@
+import { countOf } from '../rendering/count.ts'
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
 import type { PodProgress, RolloutState } from '../rollout/rollout-state.ts'
@@ -31,7 +32,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
         ['Update', strategyText(rollout)],
         [
           'Pods',
-          `${rollout.matched} carry it, ${rollout.updated} of them up to date, ${rollout.updatedReady} of those ready`,
+          `${rollout.matched} carrying it, ${rollout.updated} of them up to date, ${rollout.updatedReady} of those ready`,
         ],
       ],
       { indent: '  ' },
@@ -48,11 +49,11 @@ function strategyText({ strategy, isPaused, budget, partition, matched }: Rollou
   if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
   const parts = [
     `in place${isPaused ? ', paused' : ''}`,
-    `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${matched} pods`,
-    `${budget.unavailable.length} updated pods not ready, so ${budget.left} more may change now`,
+    `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${countOf(matched, 'pod')}`,
+    `${countOf(budget.unavailable.length, 'updated pod')} not ready, so ${budget.left} more may change now`,
   ]
   if (partition.kept > 0)
-    parts.push(`partition ${partition.written} = ${partition.kept} pods keep older content`)
+    parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')
 }
 

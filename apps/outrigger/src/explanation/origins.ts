@@ -37,7 +37,7 @@ export function originsOf(
         name: mount.mountPath,
         volume: mount.name,
         origin: source?.volumeMounts?.some(({ mountPath }) => mountPath === mount.mountPath)
-          ? `SidecarSet ${decision.sidecarSet}`
+          ? `from SidecarSet ${decision.sidecarSet}`
           : `shared with ${ownersOf(pod, container, mount.mountPath)} (shareVolumePolicy)`,
       })),
     }

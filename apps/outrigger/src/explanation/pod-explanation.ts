@@ -221,7 +221,12 @@ function waitingFor(pod: Pod, { node }: DestinationStory, references: readonly R
     waiting.push(
       `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; see that the manager runs`,
     )
-  for (const { decision, message } of references)
-    if (decision === 'waiting') waiting.push(`a grant: ${message}`)
+  for (const { decision, message, object } of references) {
+    if (node === 'none')
+      waiting.push(
+        `${object}, in vain: only virtual nodes resolve references to other namespaces; send the pod to one`,
+      )
+    else if (decision === 'waiting') waiting.push(`a grant: ${message}`)
+  }
   return waiting
 }

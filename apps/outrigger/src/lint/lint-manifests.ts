@@ -28,23 +28,31 @@ import { podAt, podPathOf, podShapeProblem } from '../manifests/pod-template.ts'
 import { type Finding, findingAt } from './finding.ts'
 import { schemaProblems } from './schema-problems.ts'
 
-/** Checks SidecarSets, bindings, pods and pod templates with the rules of admission; in the order of the manifests. */
+/** Checks SidecarSets, bindings, pods and pod templates with the rules of admission; in the order of the manifests and of their lines. */
 export function lintManifests(manifests: readonly Manifest[], namespace = 'default'): Finding[] {
   const sets = readSets(manifests)
   const bindings = manifests.filter(isBinding).filter((manifest) => shapeFindings(manifest).every(isWarning))
   return manifests.flatMap((manifest) => {
+    if (!hasName(manifest)) return [findingAt(manifest, 'error', 'metadata.name', 'Required value')]
+    return findingsOf(manifest).sort((left, right) => left.line - right.line)
+  })
+
+  function findingsOf(manifest: Manifest): Finding[] {
     if (isSidecarSet(manifest)) return sidecarSetFindings(manifest, sets, bindings)
     if (isBinding(manifest)) return bindingFindings(manifest, sets)
     return [...namespaceFindings(manifest), ...podFindings(manifest, namespace)]
-  })
+  }
 }
 
+const hasName = ({ object }: Manifest) =>
+  Boolean(object.metadata.name || (object.kind !== 'SidecarSet' && object.metadata.generateName))
 const isWarning = ({ severity }: Finding) => severity === 'warning'
 
 /** The SidecarSets that can be read at all, as admission would store them. */
 function readSets(manifests: readonly Manifest[]): ReadonlyMap<Manifest, SidecarSet> {
   const sets = new Map<Manifest, SidecarSet>()
   for (const manifest of manifests.filter(isSidecarSet)) {
+    if (!hasName(manifest)) continue
     if (!shapeFindings(manifest).every(isWarning) || sidecarSetShapeErrors(manifest.object).length > 0)
       continue
     if (!hasKnownVersion(manifest)) continue

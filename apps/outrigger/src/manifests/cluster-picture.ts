@@ -8,7 +8,7 @@ import {
 } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { type NamespaceFacts, SidecarSetIndex } from '@outrigger/injection'
-import { type FieldError, formatFieldError, type Namespace, type Node } from '@outrigger/kube'
+import { type FieldError, formatFieldError, type Namespace, type Node, required } from '@outrigger/kube'
 import { type Manifest, placeOf } from './manifest-files.ts'
 
 /** What manifests say about the cluster that pods would come to. */
@@ -77,6 +77,7 @@ export function pictureOf(manifests: readonly Manifest[]): ClusterPicture {
 
 /** A SidecarSet as admission stores it, in the version the manager reads. @throws UserError */
 export function storedSidecarSet(manifest: Manifest): SidecarSet {
+  if (!manifest.object.metadata.name) throwFirst(manifest, [required('metadata.name')])
   throwFirst(manifest, sidecarSetShapeErrors(manifest.object))
   return defaultSidecarSet(convertSidecarSet(manifest.object, `${group}v1alpha1`) as SidecarSet)
 }

@@ -86,7 +86,7 @@ export function parseManifestText(file: string, text: string): Manifest[] {
       const line = document.line + error.line - 1
       const reason = error.message.replace(/^line \d+, column \d+: /, '')
       throw new UserError(
-        `${file}:${line}: not a Kubernetes manifest: ${reason}`,
+        `${placeOf({ file, line })}: not a Kubernetes manifest: ${reason}`,
         'mend this document; nothing was printed',
         { cause: error },
       )

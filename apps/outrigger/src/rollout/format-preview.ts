@@ -25,7 +25,9 @@ export function formatPreview(preview: UpdatePreview, paint: Paint): string {
     unchanged: 'carry just this already',
     'not selected': 'have nothing to do with it',
   }
-  const rows = Object.entries(totals).map(([effect, count]) => [effect, String(count), notes[effect] ?? ''])
+  const rows = Object.entries(totals)
+    .filter(([, count]) => count > 0)
+    .map(([effect, count]) => [effect, String(count), notes[effect] ?? ''])
   const listed = pods.filter(({ effect }) => effect !== 'unchanged')
   const table = formatTable(
     listed.slice(0, mostPods).map(({ pod, effect, reason }) => [pod, paint.warning(effect), reason]),
@@ -34,7 +36,7 @@ export function formatPreview(preview: UpdatePreview, paint: Paint): string {
   const more =
     listed.length > mostPods ? `    and ${listed.length - mostPods} more (-o json lists all)\n` : ''
   return (
-    `${paint.heading(`SidecarSet ${sidecarSet}`)} ${title}\n${formatTable(rows, { indent: '  ' })}` +
+    `${paint.heading(`SidecarSet ${sidecarSet}`)} ${title}\n${formatTable(rows, { indent: '  ' }) || '  there are no pods\n'}` +
     (table === '' ? '' : `  Pods\n${table}${more}`)
   )
 }

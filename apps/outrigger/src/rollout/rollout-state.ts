@@ -17,6 +17,7 @@ import {
   scaledValue,
 } from '@outrigger/kube'
 import { describeGap } from '../explanation/sidecar-set-verdict.ts'
+import { countOf } from '../rendering/count.ts'
 import { isPodReady, pendingImages } from './image-state.ts'
 
 /** How far one pod is in the rollout of one SidecarSet. */
@@ -205,17 +206,18 @@ function holdOf(
   if (waiting > 0 && kept >= waiting)
     return {
       kind: 'partition',
-      reason: `updateStrategy.partition ${spec.updateStrategy?.partition} keeps ${kept} pods on older content`,
+      reason: `updateStrategy.partition ${spec.updateStrategy?.partition} keeps ${countOf(kept, 'pod')} on older content`,
     }
   if (budget.left === 0) return { kind: 'budget', reason: budgetText(budget) }
-  return { kind: 'none', reason: `the budget allows ${budget.left} more now` }
+  const partition = kept > 0 ? `partition ${spec.updateStrategy?.partition} keeps ${kept} of them; ` : ''
+  return { kind: 'none', reason: `${partition}the budget allows ${budget.left} more now` }
 }
 
 function budgetText({ maxUnavailable, allowed, unavailable }: RolloutBudget): string {
   if (allowed === 0) return `updateStrategy.maxUnavailable ${maxUnavailable} allows no pod to be unavailable`
   const names = unavailable.slice(0, 5).join(', ')
   const more = unavailable.length > 5 ? ` and ${unavailable.length - 5} more` : ''
-  return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${unavailable.length} updated pods are not ready: ${names}${more}`
+  return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${countOf(unavailable.length, 'updated pod')} ${unavailable.length === 1 ? 'is' : 'are'} not ready: ${names}${more}`
 }
 
 function withHold({ progress }: Judgement, hold: Hold, keepsAll: boolean): PodProgress {
@@ -232,7 +234,7 @@ function blockersOf(progress: readonly PodProgress[], hold: Hold): string[] {
   for (const { standing, reason } of progress)
     if (standing === 'held back' || standing === 'recreate')
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-  const blockers = [...reasons].map(([reason, pods]) => `${pods} ${pods === 1 ? 'pod' : 'pods'}: ${reason}`)
+  const blockers = [...reasons].map(([reason, pods]) => `${countOf(pods, 'pod')}: ${reason}`)
   const waiting = count('waiting')
   if (waiting > 0) blockers.push(`${waiting} ${waiting === 1 ? 'pod waits' : 'pods wait'}: ${hold.reason}`)
   return blockers

@@ -1,0 +1,194 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type Pod, parseManifests } from '@outrigger/kube'
+import { describe, expect, it } from 'vitest'
+import { runRecorded } from '../testing/recorded-run.ts'
+
+const testdata = resolve(import.meta.dirname, '../testdata')
+const inInject = { workingDirectory: join(testdata, 'inject') }
+const inLint = { workingDirectory: join(testdata, 'lint') }
+const injectAll = ['inject', '-f', 'workloads.yaml', '-s', 'sidecarsets.yaml']
+const golden = (name: string) => join(testdata, name)
+
+const containerNames = (pod: Pod | undefined) => pod?.spec.containers.map(({ name }) => name)
+
+describe('inject', () => {
+  it('fills in the pods of every kind of workload and leaves other documents word for word', async () => {
+    const { out, error, exitCode } = await runRecorded(injectAll, inInject)
+    expect([error, exitCode]).toEqual(['', 0])
+    await expect(out).toMatchFileSnapshot(golden('inject/injected.golden.yaml'))
+  })
+
+  it('says the same in JSON', async () => {
+    const [yaml, json] = await Promise.all([
+      runRecorded(injectAll, inInject),
+      runRecorded([...injectAll, '-o', 'json'], inInject),
+    ])
+    expect(JSON.parse(json.out)).toEqual({
+      apiVersion: 'v1',
+      kind: 'List',
+      items: parseManifests(yaml.out).map(({ object }) => object),
+    })
+  })
+
+  it('shows what changes, in colors on a terminal only', async () => {
+    const { out } = await runRecorded([...injectAll, '--diff'], inInject)
+    await expect(out).toMatchFileSnapshot(golden('inject/diff.golden.txt'))
+    const onTerminal = { ...inInject, isTerminal: true }
+    expect((await runRecorded([...injectAll, '--diff'], onTerminal)).out).toContain('\u001b[32m+')
+    const colorless = { ...onTerminal, variables: { NO_COLOR: '1' } }
+    expect((await runRecorded([...injectAll, '--diff'], colorless)).out).toBe(out)
+  })
+
+  it('gives the reason of every choice', async () => {
+    const { out } = await runRecorded([...injectAll, '--explain'], inInject)
+    await expect(out).toMatchFileSnapshot(golden('inject/explanation.golden.txt'))
+    const json = JSON.parse((await runRecorded([...injectAll, '--explain', '-o', 'json'], inInject)).out)
+    expect(json).toMatchObject([
+      { file: 'workloads.yaml', line: 10, subject: { name: 'db' } },
+      {},
+      {},
+      {},
+      {},
+    ])
+  })
+
+  it('takes pods that may go anywhere for such that came to a virtual node, if asked to', async () => {
+    const { out } = await runRecorded([...injectAll, '--node-type', 'virtual', '-o', 'json'], inInject)
+    const { items } = JSON.parse(out) as { items: { kind: string; spec: { template: Pod } }[] }
+    const template = items.find(({ kind }) => kind === 'CloneSet')?.spec.template
+    expect(template?.metadata.labels).toMatchObject({ 'serverless.alibabacloud.com/virtual-node': 'true' })
+    expect(template?.spec.containers.map(({ name }) => name)).toEqual(['eye', 'shipper', 'front'])
+    expect(items.find(({ kind }) => kind === 'DaemonSet')?.spec.template.spec.containers).toHaveLength(1)
+  })
+
+  it('reads standard input and folders', async () => {
+    const input =
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop, labels: {app: web}}\nspec: {containers: [{name: a, image: b}]}\n'
+    const { out } = await runRecorded(['inject', '-f', '-', '-s', '.'], { ...inLint, input })
+    expect(out).toBe('')
+    const run = await runRecorded(['inject', '-f', '-', '-s', 'sidecarsets.yaml'], { ...inInject, input })
+    expect(containerNames(parseManifests(run.out)[0]?.object as Pod | undefined)).toEqual(['shipper', 'a'])
+  })
+
+  it.each([
+    [
+      'a: [',
+      /^outrigger: <stdin>:\d: not a Kubernetes manifest: .+; mend this document; nothing was printed\n$/,
+    ],
+    [
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\nkind: Pod\n',
+      /^outrigger: <stdin>:5: .*apiVersion is missing/,
+    ],
+    [
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {}\n',
+      /^outrigger: <stdin>:1: Pod a: spec.containers must list at least one container; /,
+    ],
+    [
+      '# x\napiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {kruise.io/sidecarset-hash: "{}"}}\nspec: {containers: [{name: a, image: b}]}\n',
+      /^outrigger: <stdin>:2: Pod a: metadata.annotations\[kruise.io\/sidecarset-hash\]: Forbidden: .* remove it/,
+    ],
+    [
+      'apiVersion: apps.kruise.io/v1alpha1\nkind: SidecarSet\nmetadata: {name: b}\nspec: {}\n',
+      /^outrigger: <stdin>:1: SidecarSet b: spec.selector: Required value: .* \(and 1 more\); outrigger lint lists everything\n$/,
+    ],
+  ])('refuses bad input in one line and prints nothing else (%#)', async (input, message) => {
+    const run = await runRecorded(['inject', '-f', '-', '-s', 'sidecarsets.yaml'], { ...inInject, input })
+    expect(run).toMatchObject({ out: '', exitCode: 1, error: expect.stringMatching(message) })
+    expect(run.error.split('\n')).toHaveLength(2)
+  })
+
+  it('says what is missing', async () => {
+    expect(await runRecorded(['inject', '-f', 'nothing.yaml'], inInject)).toMatchObject({
+      exitCode: 1,
+      error: 'outrigger: nothing.yaml does not exist; check the path after -f or -s\n',
+    })
+    expect(await runRecorded(['inject', '-f', 'workloads.yaml'], inInject)).toMatchObject({
+      exitCode: 1,
+      error: 'outrigger: there is no SidecarSet in workloads.yaml; name its file with -s\n',
+    })
+    const empty = await mkdtemp(join(tmpdir(), 'outrigger-test-'))
+    await writeFile(join(empty, 'notes.txt'), 'nothing')
+    expect(await runRecorded(['inject', '-f', '.'], { workingDirectory: empty })).toMatchObject({
+      exitCode: 1,
+      error: 'outrigger: folder . has no .yaml, .yml or .json file; name a folder with manifests\n',
+    })
+  })
+})
+
+describe('explain pod -f', () => {
+  it('is inject --explain', async () => {
+    const [explained, injected] = await Promise.all([
+      runRecorded(['explain', 'pod', '-f', 'workloads.yaml', '-s', 'sidecarsets.yaml'], inInject),
+      runRecorded([...injectAll, '--explain'], inInject),
+    ])
+    expect(explained).toEqual(injected)
+  })
+})
+
+describe('lint', () => {
+  it('names file, line, field and remedy of everything that is wrong', async () => {
+    const { out, exitCode } = await runRecorded(['lint', '-f', 'bad.yaml'], inLint)
+    expect(exitCode).toBe(1)
+    await expect(out).toMatchFileSnapshot(golden('lint/bad.golden.txt'))
+    const json = JSON.parse((await runRecorded(['lint', '-f', 'bad.yaml', '-o', 'json'], inLint)).out)
+    expect(json[0]).toMatchObject({ file: 'bad.yaml', line: 7, severity: 'warning', field: 'spec.namespace' })
+  })
+
+  it('says nothing of what is right, at least in a pipe', async () => {
+    expect(await runRecorded(['lint', '-f', 'good.yaml'], inLint)).toEqual({
+      out: '',
+      error: '',
+      exitCode: 0,
+    })
+    expect((await runRecorded(['lint', '-f', 'good.yaml'], { ...inLint, isTerminal: true })).out).toBe(
+      '2 objects, 0 errors, 0 warnings\n',
+    )
+  })
+
+  it.each([
+    [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v2\nmetadata: {name: a}\n',
+      '<stdin>:2: error: SidecarSet a: apiVersion: there is no version v2; use v1alpha1 or v1beta1',
+    ],
+    [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v1beta1\nmetadata: {}\n',
+      '<stdin>:3: error: SidecarSet *: metadata.name: Required value',
+    ],
+    [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v1beta1\nmetadata: {name: a}\nspec:\n  updateStrategy:\n    paused: "yes"\n',
+      '<stdin>:6: error: SidecarSet a: spec.updateStrategy.paused: must be true or false',
+    ],
+    [
+      'kind: SidecarSetResourceBinding\napiVersion: sidecarset.alibabacloud.com/v1alpha1\nmetadata: {name: a, namespace: b}\nspec:\n  subjects: []\n  resourceRefs:\n  - kind: Secret\n    name: x/*\n',
+      '<stdin>:8: error: SidecarSetResourceBinding b/a: spec.resourceRefs[0].name: Invalid value: "x/*": must be the exact name of an object: no wildcard, no namespace',
+    ],
+    [
+      'kind: Namespace\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    virtual-node-affinity-injection: enabled\n',
+      '<stdin>:6: warning: Namespace a: metadata.labels[virtual-node-affinity-injection]: is the older spelling; write alibabacloud.com/eci: "true"',
+    ],
+  ])('finds what is wrong (%#)', async (input, line) => {
+    const { out } = await runRecorded(['lint', '-f', '-'], { ...inLint, input })
+    expect(out.split('\n')).toContain(line)
+  })
+})
+
+describe('the commands for answers', () => {
+  it.each([
+    'inject',
+    'explain pod',
+    'explain sidecarset',
+    'plan',
+    'lint',
+    'rollout status',
+    'rollout pause',
+    'rollout resume',
+    'rollout history',
+    'rollout undo',
+  ])('%s --help ends with an example', async (command) => {
+    const run = await runRecorded([...command.split(' '), '--help'], inInject)
+    expect(run).toMatchObject({ exitCode: 0, error: '' })
+    expect(run.out).toMatch(new RegExp(`Example:\n  outrigger ${command}.*\n$`))
+  })
+})

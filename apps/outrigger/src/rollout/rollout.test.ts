@@ -1,0 +1,250 @@
+import type { SidecarSet } from '@outrigger/api'
+import type { ControllerRevision, Pod } from '@outrigger/kube'
+import { describe, expect, it } from 'vitest'
+import { createPaint } from '../rendering/paint.ts'
+import { injectedPod, logs, webPod } from '../testdata/objects.ts'
+import { formatPreview } from './format-preview.ts'
+import { parseDuration } from './parse-duration.ts'
+import { formatHistory, recordedSpec, revisionToRestore } from './revision-history.ts'
+import { rolloutProgress } from './rollout-progress.ts'
+import { judgeRollout } from './rollout-state.ts'
+import { previewUpdate } from './update-preview.ts'
+
+type Strategy = SidecarSet['spec']['updateStrategy']
+
+const namespaceOf = (name: string) => ({ name, labels: {} })
+const version = (image: string, updateStrategy: Strategy = {}) =>
+  logs({ containers: [{ name: 'logs', image }], updateStrategy })
+
+function fleet(total: number, updated: number, updatedReady: number, next: SidecarSet): Pod[] {
+  return Array.from({ length: total }, (_, i) =>
+    injectedPod(
+      webPod({ name: `web-${i}`, isReady: i >= updated || i < updatedReady }),
+      i < updated ? next : version('logs:1'),
+    ),
+  )
+}
+
+describe('the budget of a rollout', () => {
+  it.each<
+    [
+      total: number,
+      updated: number,
+      ready: number,
+      partition: number | string,
+      max: number | string,
+      left: number,
+      kept: number,
+    ]
+  >([
+    [100, 30, 26, 0, 10, 6, 0],
+    [100, 30, 20, 0, 10, 0, 0],
+    [100, 30, 26, 0, '10%', 6, 0],
+    [5, 0, 0, '99%', 5, 5, 4],
+    [5, 0, 0, '1%', '5%', 1, 1],
+    [3, 0, 0, '100%', 1, 1, 3],
+  ])(
+    'of %i pods, %i updated, %i of those ready, partition %s, maxUnavailable %s',
+    (total, updated, ready, partition, maxUnavailable, left, kept) => {
+      const next = version('logs:2', { partition, maxUnavailable })
+      const state = judgeRollout(next, fleet(total, updated, ready, next), namespaceOf)
+      expect(state).toMatchObject({
+        matched: total,
+        updated,
+        updatedReady: ready,
+        budget: { left },
+        partition: { kept },
+      })
+    },
+  )
+
+  it('names the pods that use it up', () => {
+    const next = version('logs:2')
+    expect(judgeRollout(next, fleet(3, 1, 0, next), namespaceOf).blockers).toEqual([
+      '2 pods: maxUnavailable 1 allows 1 unavailable, and 1 updated pod is not ready: shop/web-0',
+    ])
+  })
+})
+
+describe('what keeps a pod from being updated', () => {
+  it.each<[why: string, next: SidecarSet, reason: RegExp, standing: string]>([
+    ['a pause', version('logs:2', { paused: true }), /paused is set/, 'held back'],
+    ['a partition', version('logs:2', { partition: 1 }), /partition 1 keeps 1 pod/, 'held back'],
+    [
+      'a selector',
+      version('logs:2', { selector: { matchLabels: { canary: 'yes' } } }),
+      /wants canary=yes, the pod has no label canary/,
+      'held back',
+    ],
+    ['its strategy', version('logs:2', { type: 'NotUpdate' }), /NotUpdate: recreate/, 'recreate'],
+    [
+      'more than an image',
+      logs({ containers: [{ name: 'logs', image: 'logs:1', args: ['-v'] }] }),
+      /more than images/,
+      'recreate',
+    ],
+    ['nothing', version('logs:2'), /next/, 'waiting'],
+  ])('%s is named', (_, next, reason, standing) => {
+    const { pods } = judgeRollout(next, [injectedPod(webPod(), version('logs:1'))], namespaceOf)
+    expect(pods).toMatchObject([{ pod: 'shop/web', standing, reason: expect.stringMatching(reason) }])
+  })
+
+  it('an image its node has not taken yet is told from a pod that is ready', () => {
+    const next = version('logs:2')
+    const pod = injectedPod(webPod(), next)
+    const inPlace = '{"logs":{"lastContainerStatuses":{"logs":{"imageID":"sha256:1"}}}}'
+    const status = { name: 'logs', image: 'logs:1', imageID: 'sha256:1', ready: true, restartCount: 0 }
+    const changing: Pod = {
+      ...pod,
+      metadata: {
+        ...pod.metadata,
+        annotations: { ...pod.metadata.annotations, 'kruise.io/sidecarset-inplace-update-state': inPlace },
+      },
+      status: { ...pod.status, containerStatuses: [status] },
+    }
+    expect(judgeRollout(next, [changing], namespaceOf).pods).toMatchObject([
+      { standing: 'changing', reason: expect.stringContaining('not started the new image of logs') },
+    ])
+  })
+})
+
+describe('rollout status', () => {
+  const counted = (
+    updatedPods: number,
+    updatedReadyPods: number,
+    strategy: Strategy = {},
+    observedGeneration = 1,
+  ) =>
+    rolloutProgress({
+      ...version('logs:2', strategy),
+      status: { observedGeneration, matchedPods: 5, readyPods: 5, updatedPods, updatedReadyPods },
+    })
+
+  it.each([
+    [counted(5, 5, {}, 0), false, 'Waiting for sidecarset spec update to be observed...'],
+    [counted(2, 2), false, 'Waiting for rollout to finish: 2 out of 5 pods have been updated...'],
+    [counted(5, 4), false, 'Waiting for rollout to finish: 4 of 5 updated pods are ready...'],
+    [counted(5, 5), true, 'sidecarset "logs" successfully rolled out'],
+    [
+      counted(3, 3, { partition: 2 }),
+      true,
+      'partitioned roll out complete: 3 pods have been updated, 2 keep older content',
+    ],
+    [
+      counted(2, 2, { paused: true }),
+      false,
+      'Waiting for rollout to finish: 2 out of 5 pods have been updated... (paused; outrigger rollout resume sidecarset/logs goes on)',
+    ],
+  ])('says %#', (progress, isDone, text) => {
+    expect(progress).toMatchObject({ isDone, text })
+  })
+
+  it('is refused where there are no rollouts', () => {
+    expect(() => counted(0, 0, { type: 'NotUpdate' })).toThrow(
+      /only available for updateStrategy.type RollingUpdate/,
+    )
+  })
+
+  it.each([
+    ['0', 0],
+    ['90s', 90_000],
+    ['1m30s', 90_000],
+    ['1.5h', 5_400_000],
+    ['250ms', 250],
+  ])('takes %s for %i ms', (text, milliseconds) => {
+    expect(parseDuration('--timeout')(text)).toBe(milliseconds)
+  })
+
+  it.each(['', '5', 'soon', '-1s', '1d'])('refuses %j as a duration', (text) => {
+    expect(() => parseDuration('--timeout')(text)).toThrow(/--timeout .*is not a duration/)
+  })
+})
+
+describe('the history of a SidecarSet', () => {
+  const current = version('logs:2')
+  const revisions = [
+    revision('logs-old', 1, 'logs:1'),
+    revision(judgeRollout(current, [], namespaceOf).revision, 2, 'logs:2'),
+  ]
+
+  it('lists revisions with their images and the pods that carry them', () => {
+    const carrier = injectedPod(webPod(), current)
+    expect(formatHistory(current, revisions, [carrier])).toBe(
+      [
+        'sidecarset.apps.kruise.io/logs',
+        'REVISION  NAME                       CUSTOM-VERSION  PODS  IMAGES',
+        '1         logs-old                   v1              0     logs=logs:1',
+        `2         ${revisions[1]?.metadata.name} (current)  v1              1     logs=logs:2`,
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('is undone to the revision before, or to one by number', () => {
+    expect(revisionToRestore(current, revisions, 0).revision).toBe(1)
+    expect(revisionToRestore(current, revisions, 2).revision).toBe(2)
+    expect(() => revisionToRestore(current, revisions, 7)).toThrow(/no revision 7; choose one of 1, 2/)
+    expect(() => revisionToRestore(current, [], 0)).toThrow(/no rollout history/)
+  })
+
+  it('takes out what the old revision did not have', () => {
+    expect(recordedSpec(revision('x', 1, 'logs:1'))).toEqual({
+      containers: [{ name: 'logs', image: 'logs:1' }],
+      initContainers: null,
+      volumes: null,
+      imagePullSecrets: null,
+      patchPodMetadata: null,
+    })
+  })
+})
+
+function revision(name: string, number: number, image: string): ControllerRevision {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: { name, labels: { 'apps.kruise.io/sidecarset-custom-version': 'v1' } },
+    revision: number,
+    data: { spec: { $patch: 'replace', containers: [{ name: 'logs', image }], volumes: null } },
+  }
+}
+
+describe('a preview', () => {
+  const before = version('logs:1')
+  const pods = [
+    injectedPod(webPod({ name: 'carrier' }), before),
+    webPod({ name: 'older' }),
+    {
+      ...injectedPod(webPod({ name: 'relabelled' }), before),
+      metadata: { ...injectedPod(webPod({ name: 'relabelled' }), before).metadata, labels: { app: 'db' } },
+    },
+    webPod({ name: 'stranger', labels: { app: 'db' } }),
+  ]
+
+  it('puts every pod in one place, with a reason', () => {
+    const preview = previewUpdate(version('logs:2'), before, pods, namespaceOf)
+    expect(preview.totals).toMatchObject({
+      'in place': 1,
+      'newly matched': 1,
+      'no longer matched': 1,
+      'not selected': 1,
+    })
+    expect(preview.pods.map(({ pod, effect }) => [pod, effect])).toEqual([
+      ['shop/carrier', 'in place'],
+      ['shop/older', 'newly matched'],
+      ['shop/relabelled', 'no longer matched'],
+    ])
+    expect(formatPreview(preview, createPaint(false))).toContain(
+      '    shop/older       newly matched      gets the sidecars when it is recreated',
+    )
+  })
+
+  it('says so when nothing would change', () => {
+    expect(previewUpdate(before, before, pods, namespaceOf)).toMatchObject({
+      change: 'none',
+      totals: { unchanged: 1 },
+    })
+    expect(formatPreview(previewUpdate(before, undefined, [], namespaceOf), createPaint(false))).toContain(
+      'there are no pods',
+    )
+  })
+})
