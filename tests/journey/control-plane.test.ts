@@ -449,3 +449,33 @@ test('a ResourceQuota gives back what has gone', async () => {
   await kubectl('-n', namespace, 'scale', 'deployment/web', '--replicas=1')
   await used('1')
 })
+
+test('a claim that is deleted goes once no pod uses it', async () => {
+  const namespace = await aNamespace('claims')
+  await cluster.client.create<PersistentVolumeClaim>(resources.persistentVolumeClaims, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  })
+  await cluster.client.create<Pod>(resources.pods, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'user', namespace },
+    spec: {
+      containers: [{ name: 'main', image: 'busybox' }],
+      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+    },
+  })
+  const key = { namespace, name: 'data' }
+  await cluster.until<Pod>(resources.pods, `${namespace}/user`, () => true)
+  await cluster.client.delete(resources.persistentVolumeClaims, key)
+  await cluster.until<PersistentVolumeClaim>(
+    resources.persistentVolumeClaims,
+    `${namespace}/data`,
+    ({ metadata }) => metadata.deletionTimestamp !== undefined && metadata.finalizers?.length === 1,
+  )
+
+  await cluster.client.delete(resources.pods, { namespace, name: 'user' }, { gracePeriodSeconds: 0 })
+  await cluster.untilGone(resources.persistentVolumeClaims, `${namespace}/data`)
+})

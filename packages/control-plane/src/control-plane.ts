@@ -19,6 +19,8 @@ import {
   type Lease,
   type Namespace,
   type Node,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
   type Pod,
   type PodDisruptionBudget,
   type ReplicaSet,
@@ -50,6 +52,10 @@ import {
 import { createScheduler } from './scheduler/scheduler.ts'
 import { createServiceAccountController, rootCaName } from './service-account/service-account-controller.ts'
 import { createStatefulSetController } from './stateful-set/stateful-set-controller.ts'
+import {
+  claimIndex,
+  createVolumeProtectionController,
+} from './volume-protection/volume-protection-controller.ts'
 
 export interface ControlPlaneOptions {
   readonly client: Client
@@ -89,7 +95,10 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
   const namespaces = informers.for<Namespace>(resources.namespaces, { trim })
   const nodes = informers.for<Node>(resources.nodes, { trim })
   const leases = informers.for<Lease>(resources.leases, { trim, namespace: 'kube-node-lease' })
-  const pods = informers.for<Pod>(resources.pods, { trim, indexes: { ...podIndexes, ...finishedPodIndex } })
+  const pods = informers.for<Pod>(resources.pods, {
+    trim,
+    indexes: { ...podIndexes, ...finishedPodIndex, ...claimIndex },
+  })
   const serviceAccounts = informers.for<ServiceAccount>(resources.serviceAccounts, { trim })
   const rootCaConfigMaps = informers.for<ConfigMap>(resources.configMaps, {
     trim,
@@ -109,12 +118,15 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
   const endpoints = informers.for<Endpoints>(resources.endpoints, { trim })
   const budgets = informers.for<PodDisruptionBudget>(resources.podDisruptionBudgets, own)
   const quotas = informers.for<ResourceQuota>(resources.resourceQuotas, own)
+  const claims = informers.for<PersistentVolumeClaim>(resources.persistentVolumeClaims, { trim })
+  const volumes = informers.for<PersistentVolume>(resources.persistentVolumes, { trim })
   const discovery = createDiscovery({ client, clock })
 
   // Whole resources that are watched anyway; the garbage collector watches all others by itself.
   const watched = [
     ...[namespaces, nodes, pods, serviceAccounts, deployments, replicaSets, replicationControllers],
     ...[statefulSets, daemonSets, revisions, jobs, cronJobs, services, slices, endpoints, budgets, quotas],
+    ...[claims, volumes],
   ]
   const shared = new Map(watched.map((one) => [`${one.resource.resource}.${one.resource.group}`, one]))
 
@@ -155,6 +167,7 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
     createQuotaController({ ...base, quotas, pods, discovery }),
     createNodeLifecycleController({ ...base, nodes, leases, pods, events: events('node-controller') }),
     createPodGarbageController({ ...base, pods }),
+    createVolumeProtectionController({ ...base, claims, volumes, pods }),
     createNamespaceController({ ...base, namespaces, discovery }),
     createGarbageCollector({ ...base, discovery, shared }),
   ]

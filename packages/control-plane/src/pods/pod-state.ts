@@ -10,6 +10,11 @@ export function isPodActive(pod: Pod): boolean {
   )
 }
 
+/** Whether the pod has ended for good and holds nothing any more. */
+export function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+}
+
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
   return pod.status?.conditions?.find((condition) => condition.type === type)
 }

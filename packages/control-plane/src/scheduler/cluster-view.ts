@@ -1,4 +1,5 @@
 import type { Node, Pod } from '@outrigger/kube'
+import { isFinished } from '../pods/pod-state.ts'
 import { type ExistingNode, NodeView } from './node-view.ts'
 
 /**
@@ -65,11 +66,6 @@ export class ClusterView {
     }
     return view
   }
-}
-
-/** Whether the pod has ended for good and holds nothing any more. */
-export function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
 }
 
 function hasNode(view: NodeView): view is ExistingNode {
