@@ -4,17 +4,30 @@ import { type Change, type Entry, TooOldError } from './store.ts'
 export interface HistoryLimits {
   /** Never more changes than this. */
   readonly most: number
+  /** Never more JSON than this many bytes, however few changes that are. */
+  readonly bytes: number
   /** Up to this many are kept however old they are. */
   readonly least: number
   /** Beyond `least`, changes older than this many milliseconds go. */
   readonly age: number
 }
 
+interface Kept {
+  readonly change: Change
+  readonly at: number
+  readonly bytes: number
+}
+
+/** So many of the newest changes keep what makes them quick to send; the others are kept small. */
+const fresh = 64
+
 /** The newest changes of one collection, oldest first. */
 export class ChangeHistory {
   readonly #limits: HistoryLimits
   readonly #monotonic: () => number
-  #changes: { readonly change: Change; readonly at: number }[] = []
+  /** Undefined before `#first`. */
+  #changes: (Kept | undefined)[] = []
+  #bytes = 0
   /** Forgotten changes still at the front of the array. */
   #first = 0
   /** Changes up to this revision are forgotten. */
@@ -33,14 +46,28 @@ export class ChangeHistory {
 
   add(change: Change): void {
     const now = this.#monotonic()
-    this.#changes.push({ change, at: now })
+    const bytes = change.entry.encoded().length
+    this.#changes.push({ change, at: now, bytes })
+    this.#bytes += bytes
+    this.#settle(this.#changes[this.#changes.length - 1 - fresh]?.change)
     for (;;) {
       const size = this.#changes.length - this.#first
-      if (size <= this.#limits.least) return
       const front = this.#changes[this.#first]
-      if (front === undefined || (size <= this.#limits.most && now - front.at <= this.#limits.age)) return
+      if (front === undefined || size <= 1) return
+      const { most, least, age } = this.#limits
+      const isTooMuch = this.#bytes > this.#limits.bytes
+      if (!isTooMuch && (size <= least || (size <= most && now - front.at <= age))) return
+      this.#bytes -= front.bytes
       this.#forget(front.change.revision)
     }
+  }
+
+  /** Whoever watches has had this change by now: of what is past, the JSON is enough. */
+  #settle(change: Change | undefined): void {
+    if (change === undefined) return
+    change.renderings.clear()
+    change.previous?.shrink()
+    if (change.isDeletion) change.entry.shrink()
   }
 
   /** Changes after `revision`, in order. Throws TooOldError. */
@@ -50,10 +77,10 @@ export class ChangeHistory {
     let high = this.#changes.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#changes[middle]?.change.revision ?? 0) <= revision) low = middle + 1
+      if ((this.#changes[middle] as Kept).change.revision <= revision) low = middle + 1
       else high = middle
     }
-    return this.#changes.slice(low).map((item) => item.change)
+    return this.#changes.slice(low).map((item) => (item as Kept).change)
   }
 
   /** What was there at `revision` for each key that changed since. */
@@ -69,12 +96,13 @@ export class ChangeHistory {
 
   compact(revision: number): void {
     this.#changes = []
+    this.#bytes = 0
     this.#first = 0
     this.#oldest = revision
   }
 
   #forget(revision: number): void {
-    this.#first++
+    this.#changes[this.#first++] = undefined
     this.#oldest = revision
     if (this.#first < 1024 || this.#first * 2 < this.#changes.length) return
     this.#changes = this.#changes.slice(this.#first)

@@ -37,23 +37,33 @@ export interface MvccStoreOptions {
   readonly revision?: number
 }
 
-const defaultHistory: HistoryLimits = { most: 20_000, least: 500, age: 75_000 }
+const defaultHistory: HistoryLimits = { most: 20_000, bytes: 32 * 1024 * 1024, least: 500, age: 75_000 }
 
 class StoredEntry implements Entry {
   readonly key: ObjectKey
-  readonly object: KubeObject
   readonly revision: number
+  #object: KubeObject | undefined
   #bytes: Buffer | undefined
 
   constructor(key: ObjectKey, object: KubeObject, revision: number) {
     this.key = key
-    this.object = object
+    this.#object = object
     this.revision = revision
+  }
+
+  get object(): KubeObject {
+    return this.#object ?? deepFreeze(JSON.parse(this.encoded().toString()) as KubeObject)
   }
 
   encoded(): Buffer {
     this.#bytes ??= encodeObject(this.object)
     return this.#bytes
+  }
+
+  /** An object takes several times the room of its JSON. */
+  shrink(): void {
+    this.encoded()
+    this.#object = undefined
   }
 }
 

@@ -11,6 +11,8 @@ export interface Entry {
   readonly revision: number
   /** The object as JSON, encoded once and shared by whoever sends it. Begins with kind and apiVersion. */
   encoded(): Buffer
+  /** From now on this is the past: `object` is read from the JSON again whenever somebody asks for it. */
+  shrink(): void
 }
 
 /** One change, in the order of revisions. */

@@ -11,7 +11,7 @@ import { createMemoryStore } from './mvcc-store.ts'
 import { describeStore } from './store.contract.ts'
 import type { Store } from './store.ts'
 
-const history = { most: 5, least: 5, age: 0 }
+const history = { most: 5, bytes: 1_000_000, least: 5, age: 0 }
 const monotonic = () => 0
 
 describeStore('memory', async () => {
