@@ -1,5 +1,6 @@
 import type {
   LabelSelector,
+  MatchCondition,
   MutatingWebhookConfiguration,
   RuleWithOperations,
   ValidatingWebhookConfiguration,
@@ -16,6 +17,8 @@ export interface WebhookDeclaration {
   readonly failurePolicy: 'Fail' | 'Ignore'
   readonly objectSelector?: LabelSelector
   readonly namespaceSelector?: LabelSelector
+  /** CEL expressions that must all hold for the webhook to be asked. Defaults to none. */
+  readonly matchConditions?: readonly MatchCondition[]
   /** Defaults to 10. */
   readonly timeoutSeconds?: number
 }
@@ -41,7 +44,16 @@ export function webhookConfigurations(
     declarations
       .filter((declaration) => declaration.kind === kind)
       .map(
-        ({ name, path, rules, failurePolicy, objectSelector, namespaceSelector, timeoutSeconds = 10 }) => ({
+        ({
+          name,
+          path,
+          rules,
+          failurePolicy,
+          objectSelector,
+          namespaceSelector,
+          matchConditions = [],
+          timeoutSeconds = 10,
+        }) => ({
           name,
           clientConfig: clientConfig(target, path, authorities),
           rules,
@@ -52,6 +64,7 @@ export function webhookConfigurations(
           timeoutSeconds,
           objectSelector: objectSelector ?? {},
           namespaceSelector: namespaceSelector ?? {},
+          ...(matchConditions.length > 0 && { matchConditions: [...matchConditions] }),
         }),
       )
   const apiVersion = 'admissionregistration.k8s.io/v1'

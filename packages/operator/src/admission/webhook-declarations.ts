@@ -1,6 +1,7 @@
 import { virtualNodeNames } from '@outrigger/api'
 import type { LabelSelectorRequirement, RuleWithOperations } from '@outrigger/kube'
 import type { WebhookDeclaration } from '@outrigger/webhook'
+import { guardedUpdate, newlyLabelled } from './guarded-update.ts'
 
 /** Where each handler is served. The longer spellings are those of OpenKruise's older charts. */
 export const webhookPaths = {
@@ -61,6 +62,7 @@ export function webhookDeclarations(managerNamespace: string): WebhookDeclaratio
       failurePolicy: 'Fail',
       objectSelector: { matchExpressions: [{ key: podLabel, operator: 'Exists' }] },
       namespaceSelector: { matchExpressions: elsewhere },
+      matchConditions: [newlyLabelled],
     },
     {
       name: 'vpod.kb.io',
@@ -72,6 +74,7 @@ export function webhookDeclarations(managerNamespace: string): WebhookDeclaratio
       failurePolicy: 'Fail',
       objectSelector: { matchExpressions: [{ key: podLabel, operator: 'Exists' }] },
       namespaceSelector: { matchExpressions: elsewhere },
+      matchConditions: [guardedUpdate],
     },
     ...ownResources(),
   ]
