@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { createSigningKey, type SigningKey } from '@outrigger/certificates'
 import {
   aborted,
@@ -341,6 +342,8 @@ async function listenUntil(
   let url = ''
   let isStopping = false
   const stopping = new AbortController()
+  // Every request and watch listens for the end of the server.
+  setMaxListeners(0, stopping.signal)
   const router = new Router({
     registry,
     handler,

@@ -3,6 +3,7 @@ import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
 import type { KubeObject, ResourceRef } from '@outrigger/kube'
 import type { Informer } from './informer.ts'
 import { createInformer, type InformerOptions, type RunnableInformer } from './list-watch-informer.ts'
+import { sharedAbortController } from './shared-abort-controller.ts'
 import { waitForSync } from './wait-for-sync.ts'
 
 export interface InformerSetOptions {
@@ -109,7 +110,7 @@ class SharedInformers implements InformerSet {
   async run(signal: AbortSignal): Promise<void> {
     const running = new Set<Promise<void>>()
     let failure: { readonly error: unknown } | undefined
-    const controller = new AbortController()
+    const controller = sharedAbortController()
     const onAbort = () => controller.abort(signal.reason)
     if (signal.aborted) return
     signal.addEventListener('abort', onAbort, { once: true })

@@ -9,6 +9,7 @@ import {
 } from '@outrigger/foundation'
 import { type Lease, type LeaseSpec, type ObjectKey, resources } from '@outrigger/kube'
 import { runAll } from './run-all.ts'
+import { sharedAbortController } from './shared-abort-controller.ts'
 
 /** All in milliseconds. */
 export interface LeaderElectionDurations {
@@ -118,7 +119,7 @@ class LeaseElector implements LeaderElector {
   }
 
   async #lead(runnables: readonly Runnable[], signal: AbortSignal): Promise<void> {
-    const term = new AbortController()
+    const term = sharedAbortController()
     const onAbort = () => term.abort(signal.reason)
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

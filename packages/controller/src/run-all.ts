@@ -1,5 +1,5 @@
-import { setMaxListeners } from 'node:events'
 import { messageOf, type Runnable } from '@outrigger/foundation'
+import { sharedAbortController } from './shared-abort-controller.ts'
 
 /** One of several runnables ended although nobody asked it to. */
 export class RunnableFailed extends Error {
@@ -13,9 +13,6 @@ export class RunnableFailed extends Error {
   }
 }
 
-/** Far above what honest parts need, low enough to show a leak. */
-const listenerLimit = 500
-
 /**
  * Runs all of them side by side until `signal` aborts.
  *
@@ -24,9 +21,7 @@ const listenerLimit = 500
  * resolves early has finished its work and does not stop the others.
  */
 export async function runAll(runnables: readonly Runnable[], signal: AbortSignal): Promise<void> {
-  const controller = new AbortController()
-  // Every part listens for the one signal to stop; Node's default of ten would call that a leak.
-  setMaxListeners(listenerLimit, controller.signal)
+  const controller = sharedAbortController()
   const onAbort = () => controller.abort(signal.reason)
   if (signal.aborted) return
   signal.addEventListener('abort', onAbort, { once: true })
