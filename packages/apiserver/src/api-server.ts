@@ -20,6 +20,7 @@ import {
   type WebhookClient,
 } from './admission/webhook/webhook-client.ts'
 import { type Access, createAccess } from './auth/access.ts'
+import { createRoleAggregation } from './auth/role-aggregation.ts'
 import type { StaticToken } from './auth/static-tokens.ts'
 import { withCoreHabits } from './core-habits.ts'
 import { type CustomResources, createCustomResources } from './custom/custom-resources.ts'
@@ -272,7 +273,11 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     handler,
     connect,
     customResources,
-    background: [customResources, createEventExpiry(store, clock, logger)],
+    background: [
+      customResources,
+      createEventExpiry(store, clock, logger),
+      createRoleAggregation(objects, store, logger),
+    ],
     webhookClient,
   }
 }

@@ -1,15 +1,9 @@
-import {
-  type ClusterRole,
-  type ClusterRoleBinding,
-  deepEqual,
-  type KubeObject,
-  type PolicyRule,
-  type Subject,
-} from '@outrigger/kube'
+import type { ClusterRole, ClusterRoleBinding, KubeObject, PolicyRule, Subject } from '@outrigger/kube'
 import type { Objects } from '../registry/objects.ts'
 import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './bootstrap-roles.ts'
-import { effectiveRules, rbacGroup } from './rbac.ts'
+import { rbacGroup } from './rbac.ts'
 import { uncoveredRules } from './rbac-rules.ts'
+import { writeAggregatedRules } from './role-aggregation.ts'
 
 const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate'
 
@@ -33,29 +27,6 @@ export async function ensureBootstrapRbac(objects: Objects): Promise<void> {
     )
   }
   await writeAggregatedRules(objects)
-}
-
-/**
- * Writes down what aggregated cluster roles come to, for people who read them. Decisions do not depend on it: the
- * authorizer puts the rules together itself.
- */
-async function writeAggregatedRules(objects: Objects): Promise<void> {
-  const resource = { group: rbacGroup, resource: 'clusterroles' }
-  for (const { metadata } of bootstrapClusterRoles().filter((role) => role.aggregationRule !== undefined)) {
-    await objects.write<ClusterRole>(resource, { namespace: '', name: metadata.name }, (current) => {
-      if (current === undefined || current.aggregationRule === undefined) return undefined
-      const rules = uniqueRules(effectiveRules(current, objects))
-      return deepEqual(rules, current.rules) ? undefined : { ...current, rules }
-    })
-  }
-}
-
-function uniqueRules(rules: readonly PolicyRule[]): PolicyRule[] {
-  const seen = new Set<string>()
-  return rules.filter((rule) => {
-    const text = JSON.stringify(rule)
-    return !seen.has(text) && seen.add(text) !== undefined
-  })
 }
 
 function completeRole(current: ClusterRole, wanted: ClusterRole): ClusterRole | undefined {

@@ -13,18 +13,21 @@ const stored = {
   clusterRoleBindings: { group: rbacGroup, resource: 'clusterrolebindings' },
 } as const
 
-/** The rules of one role that one binding gives to a subject. */
+/** What one binding gives to a subject. */
 interface Grant {
-  readonly rules: readonly PolicyRule[]
-  /** Says which role is missing when the binding's role does not exist. */
-  missing(): string | undefined
-  /** Who gets it from where, for the reason of an answer. Put together only when somebody asks. */
-  describe(): string
+  readonly binding: Binding
+  readonly subject: Subject
 }
 
-interface GrantsOfSubject {
-  readonly everywhere: Grant[]
-  readonly byNamespace: Map<string, Grant[]>
+type Binding = RoleBinding | ClusterRoleBinding
+type GrantsBySubject = ReadonlyMap<string, readonly Grant[]>
+
+/** The bindings of one namespace, or of the whole cluster, by subject. */
+interface BindingIndex {
+  /** The number of binding writes this was checked against. */
+  checkedFor: number
+  readonly bindings: readonly Binding[]
+  readonly grants: GrantsBySubject
 }
 
 /** Role based access control over the stored roles and bindings. */
@@ -39,57 +42,109 @@ export interface Rbac extends Authorizer {
 }
 
 /**
- * Answers from an index of grants by subject. The index is built anew when a role or binding was
- * written, and not otherwise. Aggregated cluster roles are put together here, so they are right
- * at once after a role with a matching label appears.
+ * Answers from indexes of grants by subject: one for the cluster and one for each namespace that was asked about.
+ * After a binding was written an index is built anew only if it is about other bindings than before. Roles are looked
+ * up when they are needed; aggregated cluster roles are put together here, so they are right at once after a role
+ * with a matching label appears.
  */
 export function createRbac(objects: Objects): Rbac {
-  let index = new Map<string, GrantsOfSubject>()
-  let builtFor = -1
-
-  const generation = (): number =>
-    objects.changes(stored.roles) +
-    objects.changes(stored.clusterRoles) +
-    objects.changes(stored.roleBindings) +
-    objects.changes(stored.clusterRoleBindings)
-
-  function currentIndex(): ReadonlyMap<string, GrantsOfSubject> {
-    const now = generation()
-    if (now !== builtFor) {
-      index = buildIndex(objects)
-      builtFor = now
-    }
-    return index
-  }
+  const grantsIn = createGrants(objects)
+  const rulesOfRole = createRoleRules(objects)
+  const rulesOf = ({ binding: { roleRef, metadata } }: Grant) =>
+    roleRef.kind === 'ClusterRole' || metadata.namespace
+      ? rulesOfRole(roleRef.kind, metadata.namespace ?? '', roleRef.name)
+      : undefined
 
   function* grantsFor(user: UserInfo, namespace: string): Generator<Grant> {
-    const subjects = subjectsOf(user).map((key) => currentIndex().get(key))
-    for (const grants of subjects) if (grants !== undefined) yield* grants.everywhere
-    if (namespace === '') return
-    for (const grants of subjects) yield* grants?.byNamespace.get(namespace) ?? []
+    const subjects = subjectsOf(user)
+    for (const scope of namespace === '' ? [''] : ['', namespace]) {
+      const grants = grantsIn(scope)
+      if (grants.size > 0) for (const subject of subjects) yield* grants.get(subject) ?? []
+    }
   }
 
   return {
-    generation,
+    generation: () =>
+      objects.changes(stored.roles) +
+      objects.changes(stored.clusterRoles) +
+      objects.changes(stored.roleBindings) +
+      objects.changes(stored.clusterRoleBindings),
     authorize(question) {
       const missing: string[] = []
       for (const grant of grantsFor(question.user, question.isResourceRequest ? question.namespace : '')) {
-        for (const rule of grant.rules)
-          if (ruleAllows(rule, question)) return { decision: 'allow', reason: grant.describe() }
-        const absent = grant.missing()
-        if (absent !== undefined) missing.push(absent)
+        const rules = rulesOf(grant)
+        if (rules === undefined) missing.push(describeMissing(grant))
+        else if (rules.some((rule) => ruleAllows(rule, question)))
+          return { decision: 'allow', reason: describe(grant) }
       }
       return { decision: 'no-opinion', reason: missing.length === 0 ? '' : `RBAC: ${aggregate(missing)}` }
     },
-    rulesFor: (user, namespace) => [...grantsFor(user, namespace)].flatMap(({ rules }) => rules),
-    rulesOfRole(kind, namespace, name) {
-      if (kind !== 'ClusterRole') {
-        const role = objects.get<Role>(stored.roles, { namespace, name })
-        return role === undefined ? undefined : (role.rules ?? [])
-      }
-      const role = objects.get<ClusterRole>(stored.clusterRoles, { namespace: '', name })
-      return role === undefined ? undefined : effectiveRules(role, objects)
-    },
+    rulesFor: (user, namespace) => [...grantsFor(user, namespace)].flatMap((grant) => rulesOf(grant) ?? []),
+    rulesOfRole,
+  }
+}
+
+/** The grants of a namespace, or of the whole cluster for the empty one. */
+function createGrants(objects: Objects): (namespace: string) => GrantsBySubject {
+  const indexes = new Map<string, BindingIndex>()
+  return (namespace) => {
+    const resource = namespace === '' ? stored.clusterRoleBindings : stored.roleBindings
+    const now = objects.changes(resource)
+    const known = indexes.get(namespace)
+    if (known?.checkedFor === now) return known.grants
+    const bindings = [...objects.list<Binding>(resource, namespace === '' ? undefined : namespace)]
+    if (known !== undefined && isSameList(bindings, known.bindings)) {
+      known.checkedFor = now
+      return known.grants
+    }
+    // Namespaces are whatever a request says; only those that have bindings are remembered.
+    if (bindings.length === 0) {
+      indexes.delete(namespace)
+      return noGrants
+    }
+    const grants = indexBySubject(bindings)
+    indexes.set(namespace, { checkedFor: now, bindings, grants })
+    return grants
+  }
+}
+
+const noGrants: GrantsBySubject = new Map()
+
+const isSameList = (one: readonly unknown[], other: readonly unknown[]) =>
+  one.length === other.length && one.every((item, index) => item === other[index])
+
+function indexBySubject(bindings: readonly Binding[]): GrantsBySubject {
+  const grants = new Map<string, Grant[]>()
+  for (const binding of bindings) {
+    for (const subject of binding.subjects ?? []) {
+      const key = subjectKey(subject, binding.metadata.namespace ?? '')
+      if (key === undefined) continue
+      const list = grants.get(key)
+      if (list === undefined) grants.set(key, [{ binding, subject }])
+      else list.push({ binding, subject })
+    }
+  }
+  return grants
+}
+
+/** The rules of roles by name. Those of aggregated cluster roles are kept until a cluster role is written. */
+function createRoleRules(objects: Objects): Rbac['rulesOfRole'] {
+  const aggregated = new Map<string, readonly PolicyRule[]>()
+  let keptFor = -1
+  return (kind, namespace, name) => {
+    if (kind !== 'ClusterRole') {
+      const role = objects.get<Role>(stored.roles, { namespace, name })
+      return role === undefined ? undefined : (role.rules ?? [])
+    }
+    const role = objects.get<ClusterRole>(stored.clusterRoles, { namespace: '', name })
+    if (role === undefined) return undefined
+    if (!role.aggregationRule) return role.rules ?? []
+    const now = objects.changes(stored.clusterRoles)
+    if (now !== keptFor) aggregated.clear()
+    keptFor = now
+    const rules = aggregated.get(name) ?? effectiveRules(role, objects)
+    aggregated.set(name, rules)
+    return rules
   }
 }
 
@@ -102,60 +157,6 @@ const subjectsOf = (user: UserInfo): readonly string[] => [
   `User ${user.name}`,
   ...user.groups.map((group) => `Group ${group}`),
 ]
-
-function buildIndex(objects: Objects): Map<string, GrantsOfSubject> {
-  const index = new Map<string, GrantsOfSubject>()
-  const clusterRules = new Map<string, readonly PolicyRule[]>()
-  const rulesOfClusterRole = (name: string): readonly PolicyRule[] | undefined => {
-    const known = clusterRules.get(name)
-    if (known !== undefined) return known
-    const role = objects.get<ClusterRole>(stored.clusterRoles, { namespace: '', name })
-    if (role === undefined) return undefined
-    const rules = effectiveRules(role, objects)
-    clusterRules.set(name, rules)
-    return rules
-  }
-  const rulesOfOneRole = (namespace: string, name: string): readonly PolicyRule[] | undefined => {
-    const role = objects.get<Role>(stored.roles, { namespace, name })
-    return role === undefined ? undefined : (role.rules ?? [])
-  }
-
-  for (const binding of objects.list<ClusterRoleBinding>(stored.clusterRoleBindings)) {
-    const rules =
-      binding.roleRef.kind === 'ClusterRole' ? rulesOfClusterRole(binding.roleRef.name) : undefined
-    for (const subject of binding.subjects ?? []) {
-      grantsOf(index, subject, '')?.everywhere.push(grantOf(binding.roleRef, rules, binding, subject))
-    }
-  }
-  for (const binding of objects.list<RoleBinding>(stored.roleBindings)) {
-    const namespace = binding.metadata.namespace ?? ''
-    const { kind, name } = binding.roleRef
-    const rules = kind === 'ClusterRole' ? rulesOfClusterRole(name) : rulesOfOneRole(namespace, name)
-    for (const subject of binding.subjects ?? []) {
-      const grants = grantsOf(index, subject, namespace)
-      if (grants === undefined) continue
-      const grant = grantOf(binding.roleRef, rules, binding, subject)
-      const list = grants.byNamespace.get(namespace)
-      if (list === undefined) grants.byNamespace.set(namespace, [grant])
-      else list.push(grant)
-    }
-  }
-  return index
-}
-
-function grantsOf(
-  index: Map<string, GrantsOfSubject>,
-  subject: Subject,
-  namespace: string,
-): GrantsOfSubject | undefined {
-  const key = subjectKey(subject, namespace)
-  if (key === undefined) return undefined
-  const known = index.get(key)
-  if (known !== undefined) return known
-  const fresh: GrantsOfSubject = { everywhere: [], byNamespace: new Map() }
-  index.set(key, fresh)
-  return fresh
-}
 
 function subjectKey(subject: Subject, namespace: string): string | undefined {
   switch (subject.kind) {
@@ -171,27 +172,19 @@ function subjectKey(subject: Subject, namespace: string): string | undefined {
   }
 }
 
-function grantOf(
-  role: { readonly kind: string; readonly name: string },
-  rules: readonly PolicyRule[] | undefined,
-  binding: RoleBinding | ClusterRoleBinding,
-  subject: Subject,
-): Grant {
-  return {
-    rules: rules ?? [],
-    missing: () =>
-      rules === undefined
-        ? `${role.kind.toLowerCase()}.${rbacGroup} ${JSON.stringify(role.name)} not found`
-        : undefined,
-    describe() {
-      const { name, namespace = '' } = binding.metadata
-      const from = JSON.stringify(namespace === '' ? name : `${name}/${namespace}`)
-      const who =
-        subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace || namespace}` : subject.name
-      return `RBAC: allowed by ${namespace === '' ? 'ClusterRoleBinding' : 'RoleBinding'} ${from} of ${role.kind} ${JSON.stringify(role.name)} to ${subject.kind} ${JSON.stringify(who)}`
-    },
-  }
+/** Who gets what from where, for the reason of an answer. */
+function describe({ binding, subject }: Grant): string {
+  const { name, namespace = '' } = binding.metadata
+  const from = JSON.stringify(namespace === '' ? name : `${name}/${namespace}`)
+  const who =
+    subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace || namespace}` : subject.name
+  const kind = namespace === '' ? 'ClusterRoleBinding' : 'RoleBinding'
+  const role = `${binding.roleRef.kind} ${JSON.stringify(binding.roleRef.name)}`
+  return `RBAC: allowed by ${kind} ${from} of ${role} to ${subject.kind} ${JSON.stringify(who)}`
 }
+
+const describeMissing = ({ binding: { roleRef } }: Grant) =>
+  `${roleRef.kind.toLowerCase()}.${rbacGroup} ${JSON.stringify(roleRef.name)} not found`
 
 /**
  * The rules of a cluster role. With an aggregation rule they are those of all cluster roles its
