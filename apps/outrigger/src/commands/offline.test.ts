@@ -153,6 +153,10 @@ describe('lint', () => {
       '<stdin>:2: error: SidecarSet a: apiVersion: there is no version v2; use v1alpha1 or v1beta1',
     ],
     [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v1alpha1\nmetadata: {name: a}\nspec:\n  paused: true\n',
+      '<stdin>:5: warning: SidecarSet a: spec.paused: is the spelling of old releases; use spec.updateStrategy.paused',
+    ],
+    [
       'kind: SidecarSet\napiVersion: apps.kruise.io/v1beta1\nmetadata: {}\n',
       '<stdin>:3: error: SidecarSet *: metadata.name: Required value',
     ],

@@ -176,13 +176,10 @@ async function setPaused(
   paused: boolean,
   say: (text: string) => void,
 ): Promise<void> {
-  const { spec, metadata } = await readSidecarSet(client, name)
+  const { spec } = await readSidecarSet(client, name)
   if ((spec.updateStrategy?.paused ?? false) === paused)
     throw new UserError(`${titleOf(name)} is ${paused ? 'already' : 'not'} paused`)
-  const body = {
-    metadata: { resourceVersion: metadata.resourceVersion },
-    spec: { updateStrategy: { paused } },
-  }
+  const body = { spec: { updateStrategy: { paused } } }
   await client.patch(
     resource,
     { namespace: '', name },
@@ -225,10 +222,7 @@ async function undo(
     )
     return
   }
-  const body = {
-    metadata: { resourceVersion: sidecarSet.metadata.resourceVersion },
-    spec: recordedSpec(target),
-  }
+  const body = { spec: recordedSpec(target) }
   await client.patch(
     resource,
     { namespace: '', name },

@@ -1,17 +1,15 @@
 import {
   bindingErrors,
-  convertSidecarSet,
   customResourceDefinitions,
-  defaultSidecarSet,
   foreignReferencesOf,
   isReferenceGranted,
-  outriggerResources,
   type SidecarSet,
   type SidecarSetResourceBinding,
   sidecarSetErrors,
   sidecarSetLabels,
   sidecarSetShapeErrors,
   virtualNodeNames,
+  withTodaysSpelling,
 } from '@outrigger/api'
 import { authoredPodErrors } from '@outrigger/injection'
 import {
@@ -22,7 +20,7 @@ import {
   type JSONSchemaProps,
   type PodSpec,
 } from '@outrigger/kube'
-import { isBinding, isNamespace, isSidecarSet } from '../manifests/cluster-picture.ts'
+import { isBinding, isNamespace, isSidecarSet, storedSidecarSet } from '../manifests/cluster-picture.ts'
 import { type Manifest, placeOf } from '../manifests/manifest-files.ts'
 import { podAt, podPathOf, podShapeProblem } from '../manifests/pod-template.ts'
 import { type Finding, findingAt } from './finding.ts'
@@ -56,11 +54,7 @@ function readSets(manifests: readonly Manifest[]): ReadonlyMap<Manifest, Sidecar
     if (!shapeFindings(manifest).every(isWarning) || sidecarSetShapeErrors(manifest.object).length > 0)
       continue
     if (!hasKnownVersion(manifest)) continue
-    const { group } = outriggerResources.sidecarSets
-    sets.set(
-      manifest,
-      defaultSidecarSet(convertSidecarSet(manifest.object, `${group}/v1alpha1`) as SidecarSet),
-    )
+    sets.set(manifest, storedSidecarSet(manifest))
   }
   return sets
 }
@@ -166,7 +160,10 @@ function containerFindings(manifest: Manifest, { spec }: SidecarSet): Finding[] 
 function legacySidecarSetFindings(manifest: Manifest): Finding[] {
   const { object } = manifest
   const { namespace } = (object as SidecarSet).spec
-  const findings: Finding[] = []
+  const findings = withTodaysSpelling(object as SidecarSet).warnings.map((warning) => {
+    const [field = '', ...words] = warning.split(' ')
+    return findingAt(manifest, 'warning', field, words.join(' '))
+  })
   if (namespace)
     findings.push(
       findingAt(

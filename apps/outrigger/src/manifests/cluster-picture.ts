@@ -5,6 +5,7 @@ import {
   type SidecarSetResourceBinding,
   sidecarSetErrors,
   sidecarSetShapeErrors,
+  withTodaysSpelling,
 } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { type NamespaceFacts, SidecarSetIndex } from '@outrigger/injection'
@@ -79,7 +80,8 @@ export function pictureOf(manifests: readonly Manifest[]): ClusterPicture {
 export function storedSidecarSet(manifest: Manifest): SidecarSet {
   if (!manifest.object.metadata.name) throwFirst(manifest, [required('metadata.name')])
   throwFirst(manifest, sidecarSetShapeErrors(manifest.object))
-  return defaultSidecarSet(convertSidecarSet(manifest.object, `${group}v1alpha1`) as SidecarSet)
+  const { sidecarSet } = withTodaysSpelling(manifest.object as SidecarSet)
+  return defaultSidecarSet(convertSidecarSet(sidecarSet, `${group}v1alpha1`) as SidecarSet)
 }
 
 function throwFirst(manifest: Manifest, errors: readonly FieldError[]): void {

@@ -75,6 +75,7 @@ export function judgeRollout(
     (pod) =>
       isActive(pod) &&
       carriedSets(pod).includes(sidecarSet.metadata.name) &&
+      hasAllContainers(pod, sidecarSet) &&
       coversPod(compiled, pod.metadata.labels ?? {}, namespaceOf(pod.metadata.namespace ?? 'default')),
   )
   const judged = carriers.map((pod) => firstJudgement(pod, sidecarSet))
@@ -92,15 +93,18 @@ export function judgeRollout(
     kept: partitionOf(strategy.partition ?? 0, carriers.length),
   }
   const waiting = judged.filter(({ progress }) => progress.standing === 'waiting').length
-  const hold = holdOf(sidecarSet, { budget, kept: partition.kept, waiting })
-  const progress = judged.map((one) => withHold(one, hold, partition.kept >= waiting))
+  // Pods on older content that cannot move anyway are the first that a partition keeps.
+  const updated = judged.filter(({ isUpdated }) => isUpdated).length
+  const keptWaiting = Math.max(0, partition.kept - (carriers.length - updated - waiting))
+  const hold = holdOf(sidecarSet, { budget, kept: keptWaiting, waiting })
+  const progress = judged.map((one) => withHold(one, hold))
   return {
     sidecarSet: sidecarSet.metadata.name,
     revision: revisionNameOf(sidecarSet),
     strategy: strategy.type ?? 'RollingUpdate',
     isPaused: strategy.paused === true,
     matched: carriers.length,
-    updated: judged.filter(({ isUpdated }) => isUpdated).length,
+    updated,
     updatedReady: judged.filter(({ isUpdated, isReady }) => isUpdated && isReady).length,
     ready: judged.filter(({ isReady }) => isReady).length,
     budget,
@@ -108,6 +112,16 @@ export function judgeRollout(
     pods: progress,
     blockers: blockersOf(progress, hold),
   }
+}
+
+/** Whether the pod has what the SidecarSet puts into pods now; one that lacks a container counts for nothing. */
+function hasAllContainers(pod: Pod, { spec }: SidecarSet): boolean {
+  const present = new Set(pod.spec.containers.map(({ name }) => name))
+  return (spec.containers ?? []).every(({ name, upgradeStrategy }) =>
+    upgradeStrategy?.upgradeType === 'HotUpgrade'
+      ? present.has(`${name}-1`) && present.has(`${name}-2`)
+      : present.has(name),
+  )
 }
 
 /** Names of the SidecarSets a pod says it carries. */
@@ -168,14 +182,14 @@ function standingOf(
   if (isUpdated) return { standing: 'changing', reason: 'up to date, but not ready' }
   if (sidecarSet.spec.updateStrategy?.type === 'NotUpdate')
     return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
+  const gap = choiceGap(sidecarSet.spec.updateStrategy?.selector, pod)
+  if (gap !== undefined)
+    return { standing: 'held back', reason: `updateStrategy.selector leaves it out: ${gap}` }
   if (!differsInImagesOnly(pod, sidecarSet))
     return {
       standing: 'recreate',
       reason: 'more than images changed, which no running pod can take: recreate the pod',
     }
-  const gap = choiceGap(sidecarSet.spec.updateStrategy?.selector, pod)
-  if (gap !== undefined)
-    return { standing: 'held back', reason: `updateStrategy.selector leaves it out: ${gap}` }
   if (pending.length > 0)
     return { standing: 'changing', reason: `an earlier image of ${pending.join(', ')} is still on its way` }
   return { standing: 'waiting', reason: 'its turn comes next' }
@@ -193,7 +207,7 @@ function choiceGap(selector: LabelSelector | null | undefined, pod: Pod): string
 
 /** What keeps pods that could be changed in place from being changed now. */
 interface Hold {
-  readonly kind: 'paused' | 'hot' | 'partition' | 'budget' | 'none'
+  readonly kind: 'paused' | 'partition' | 'budget' | 'none'
   readonly reason: string
 }
 
@@ -220,10 +234,10 @@ function budgetText({ maxUnavailable, allowed, unavailable }: RolloutBudget): st
   return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${countOf(unavailable.length, 'updated pod')} ${unavailable.length === 1 ? 'is' : 'are'} not ready: ${names}${more}`
 }
 
-function withHold({ progress }: Judgement, hold: Hold, keepsAll: boolean): PodProgress {
+function withHold({ progress }: Judgement, hold: Hold): PodProgress {
   if (progress.standing !== 'waiting') return progress
   // A pod that is not ready costs no budget.
-  if (hold.kind === 'none' || (hold.kind === 'budget' && !progress.isReady && !keepsAll)) return progress
+  if (hold.kind === 'none' || (hold.kind === 'budget' && !progress.isReady)) return progress
   return { ...progress, standing: 'held back', reason: hold.reason }
 }
 

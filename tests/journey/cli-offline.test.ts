@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { type Deployment, parseManifests } from '@outrigger/kube'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+const program = resolve(root, 'apps/outrigger/bin/outrigger.mjs')
+const example = 'examples/filebeat-echo-server'
+
+interface Run {
+  readonly out: string
+  readonly error: string
+  readonly exitCode: number
+}
+
+/** Runs the built program as a user does, from the root of the repository. */
+function outrigger(args: readonly string[], input = ''): Promise<Run> {
+  return new Promise((done) => {
+    const child = execFile(process.execPath, [program, ...args], { cwd: root }, (failure, out, error) =>
+      done({ out, error, exitCode: failure === null ? 0 : Number(failure.code) }),
+    )
+    child.stdin?.end(input)
+  })
+}
+
+describe('the built program, without a cluster', () => {
+  it('injects the example of the guide', async () => {
+    const { out, error, exitCode } = await outrigger(['inject', '-f', example])
+    expect([error, exitCode]).toEqual(['', 0])
+    const objects = parseManifests(out).map(({ object }) => object)
+    const deployment = objects.find(({ kind }) => kind === 'Deployment') as Deployment | undefined
+    const { metadata, spec } = deployment?.spec.template ?? {}
+    expect(metadata?.labels).toMatchObject({ 'serverless.alibabacloud.com/virtual-node': 'true' })
+    expect(spec?.containers.map(({ name }) => name)).toEqual(['filebeat', 'echo-server'])
+    expect(spec?.volumes?.map(({ name }) => name)).toEqual(['filebeat-config', 'stdlog'])
+    expect(objects).toHaveLength(4)
+    const untouched = await readFile(resolve(root, example, '2-filebeat-sidecarset.yaml'), 'utf8')
+    expect(out).toContain(untouched)
+  })
+
+  it('reads a manifest from a pipe and explains it', async () => {
+    const manifest = await readFile(resolve(root, example, '4-echo-server.yaml'), 'utf8')
+    const { out } = await outrigger(['inject', '-f', '-', '-s', example, '--explain'], manifest)
+    expect(out).toContain('Deployment default/echo-server (<stdin>:2)')
+    expect(out).toContain('granted  ConfigMap kube-system/filebeat-config')
+  })
+
+  it('prints a diff without colors into a pipe', async () => {
+    const { out } = await outrigger(['inject', '-f', example, '--diff'])
+    expect(out).toMatch(
+      /^--- a\/Deployment\/default\/echo-server\n\+\+\+ b\/Deployment\/default\/echo-server\n@@ /,
+    )
+    expect(out).not.toContain('\u001b')
+  })
+
+  it('finds nothing wrong with the example, and says so by silence', async () => {
+    expect(await outrigger(['lint', '-f', example])).toEqual({ out: '', error: '', exitCode: 0 })
+  })
+
+  it('ends with 1 and one line where it is given nothing to work with', async () => {
+    for (const command of ['inject', 'lint', 'plan']) {
+      expect(await outrigger([command, '-f', 'no-such-file.yaml'])).toEqual({
+        out: '',
+        error: 'outrigger: no-such-file.yaml does not exist; check the path after -f or -s\n',
+        exitCode: 1,
+      })
+    }
+  })
+
+  it('ends with 1 and one line where there is no cluster', async () => {
+    const kubeconfig = resolve(root, 'no-such-kubeconfig')
+    const run = await outrigger(['rollout', 'status', 'sidecarset/logs', '--kubeconfig', kubeconfig])
+    expect(run).toMatchObject({ out: '', exitCode: 1 })
+    expect(run.error).toMatch(/^outrigger: .*no-such-kubeconfig.*\n$/)
+  })
+})
