@@ -38,6 +38,12 @@ export class DiskPodFiles implements PodFiles {
     await fs.chmod(path, mode)
   }
 
+  async giveToGroup(path: string, gid: number): Promise<void> {
+    await fs.chown(path, -1, gid)
+    const { mode } = await fs.stat(path)
+    await fs.chmod(path, (mode & 0o777) | 0o2770)
+  }
+
   /**
    * Writes a fresh folder `..data-XXXXXX`, swaps the link `..data` onto it and keeps one link per top-level
    * name, so that a reader sees either all of the old files or all of the new ones.

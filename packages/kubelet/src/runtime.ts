@@ -278,6 +278,8 @@ export interface PodFiles {
   /** Folder of a pod's logs: `<logs>/<namespace>_<name>_<uid>`. */
   logDirectory(pod: PodIdentity): string
   makeDirectory(path: string, mode: number): Promise<void>
+  /** Gives a folder to a group, which may write there and owns what is made in it. Absent: there are no groups. */
+  giveToGroup?(path: string, gid: number): Promise<void>
   /**
    * Makes the folder hold exactly these files, seen by readers all at once (`..data` symlink swap as
    * kubelet's atomic writer does). Returns false when nothing differed.

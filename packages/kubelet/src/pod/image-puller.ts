@@ -177,10 +177,11 @@ export function credentialsFor(image: string, secret: Secret): RegistryCredentia
   const registry = registryOf(image)
   return Object.entries(auths)
     .filter(([key]) => registryKey(key) === registry || image.startsWith(`${registryKey(key)}/`))
-    .flatMap(([key, entry]) => readAuth(key, entry))
+    .flatMap(([, entry]) => readAuth(entry))
 }
 
-function readAuth(serverAddress: string, entry: unknown): RegistryCredentials[] {
+/** Without the server's address, as kubelet hands them over: a runtime would compare it with the registry's host. */
+function readAuth(entry: unknown): RegistryCredentials[] {
   if (typeof entry !== 'object' || entry === null) return []
   const { username, password, auth, identitytoken, registrytoken } = entry as Record<string, unknown>
   const decoded = typeof auth === 'string' ? Buffer.from(auth, 'base64').toString('utf8') : ''
@@ -189,7 +190,6 @@ function readAuth(serverAddress: string, entry: unknown): RegistryCredentials[] 
   const secret = typeof password === 'string' ? password : colon > 0 ? decoded.slice(colon + 1) : undefined
   return [
     {
-      serverAddress,
       ...(user !== undefined && { username: user }),
       ...(secret !== undefined && { password: secret }),
       ...(typeof identitytoken === 'string' && { identityToken: identitytoken }),

@@ -141,7 +141,9 @@ export class PodWorker {
     const wasDeleted = before.metadata.deletionTimestamp !== undefined
     const isShorter = pod.metadata.deletionGracePeriodSeconds !== before.metadata.deletionGracePeriodSeconds
     if (pod.metadata.deletionTimestamp !== undefined && (!wasDeleted || isShorter)) this.#loop.interrupt()
-    if (podConcern(pod) !== podConcern(before)) this.wake()
+    if (podConcern(pod) === podConcern(before)) return
+    this.#volumes.renew()
+    this.wake()
   }
 
   /** The pod's object is gone: end and clean up. */

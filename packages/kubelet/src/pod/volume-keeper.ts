@@ -18,6 +18,7 @@ export class VolumeKeeper {
   #failures = 0
   /** Milliseconds since 1970. */
   #due = 0
+  #isStale = false
 
   constructor(context: NodeContext, waiting: WaitingReasons, lookAgainIn: (milliseconds: number) => void) {
     this.#context = context
@@ -31,9 +32,14 @@ export class VolumeKeeper {
 
   /** Objects or rules that the volumes follow have changed: the next look is due. */
   refresh(): void {
-    this.#due = 0
+    this.#isStale = true
     this.#failures = 0
     this.#waiting.drop('CreateContainerConfigError', notAuthorizedReason)
+  }
+
+  /** The pod's own labels or annotations have changed, which its volumes may show. */
+  renew(): void {
+    this.#isStale = true
   }
 
   /** Answers whether the pod may go on. Volumes of a pod that has begun are kept current, and hold up nothing. */
@@ -42,12 +48,17 @@ export class VolumeKeeper {
     const { pod } = moment
     const hasBegun = moment.observed.sandbox !== undefined
     const wasReady = this.#prepared?.problems.length === 0
-    const left = this.#due - clock.now()
+    const left = this.#isStale ? 0 : this.#due - clock.now()
     if (left > 0 && (wasReady || !hasBegun)) {
       if (!wasReady || followsObjects(pod)) this.#lookAgainIn(left)
       return wasReady || hasBegun
     }
-    const prepared = await volumes.prepare(pod, placeOf(moment, this.#context), signal)
+    // What changes from here on is not in it: then the next look is due at once.
+    this.#isStale = false
+    const prepared = await volumes.prepare(pod, placeOf(moment, this.#context), signal).catch((error) => {
+      this.#isStale = true
+      throw error
+    })
     const isReady = prepared.problems.length === 0
     this.#noteProblems(moment, prepared, hasBegun)
     if (isReady || this.#prepared === undefined || !hasBegun) this.#prepared = prepared

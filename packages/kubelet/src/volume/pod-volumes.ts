@@ -155,6 +155,8 @@ export class PodVolumes {
       if (volume.emptyDir?.medium === 'Memory' && files.mountMemory !== undefined) {
         await files.mountMemory(source, limit === 0 ? undefined : limit)
       }
+      const group = pod.spec.securityContext?.fsGroup
+      if (group !== undefined) await files.giveToGroup?.(source, group)
     }
     return { source, isReadOnly: false }
   }
