@@ -2,7 +2,7 @@ import { messageOf, type Random } from '@outrigger/foundation'
 import { type CustomResourceDefinition, isRecord, type KubeObject } from '@outrigger/kube'
 import type { WebhookClient } from '../admission/webhook/webhook-client.ts'
 import { internalError } from '../registry/status-error.ts'
-import type { Converter } from './custom-resource.ts'
+import type { Converter } from './version-converter.ts'
 
 /** Milliseconds; the limit of Kubernetes. */
 const timeout = 30_000

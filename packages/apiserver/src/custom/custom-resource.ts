@@ -18,9 +18,7 @@ import type { Column, Resource, StorageIdentity, Subresource, Verb } from '../re
 import { createCustomStatusStrategy, createCustomStrategy } from './custom-strategy.ts'
 import { parseJsonPath, simpleFields } from './json-path.ts'
 import { createStructuralSchema, type StructuralSchema } from './structural-schema.ts'
-
-/** Converts between the versions of a definition; undefined when only apiVersion differs. */
-export type Converter = StorageIdentity['convert']
+import { type Converter, createVersionConverter } from './version-converter.ts'
 
 /** In the order in which discovery shows them for custom resources. */
 const everyVerb: readonly Verb[] = [
@@ -47,25 +45,34 @@ export function createCustomResources(
       : everyVerb.filter((verb) => verb !== 'create')
   const storage = spec.versions.find((version) => version.storage) ?? spec.versions[0]
   if (storage === undefined) return []
+  const schemas = new Map(
+    spec.versions.map(({ name, schema }) => [
+      `${spec.group}/${name}`,
+      createStructuralSchema(schema?.openAPIV3Schema),
+    ]),
+  )
   const identity: StorageIdentity = {
     group: spec.group,
     resource: spec.names.plural,
     version: storage.name,
-    ...(convert === undefined ? {} : { convert }),
+    convert: createVersionConverter(schemas, convert),
   }
   return spec.versions
     .filter(({ served }) => served)
-    .map((version) => resourceOf(definition, version, identity, verbs))
+    .map((version) => {
+      const schema = schemas.get(`${spec.group}/${version.name}`) as StructuralSchema
+      return resourceOf(definition, version, schema, identity, verbs)
+    })
 }
 
 function resourceOf(
   { spec }: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
+  schema: StructuralSchema,
   storage: StorageIdentity,
   verbs: readonly Verb[],
 ): Resource {
   const { names, group } = spec
-  const schema = createStructuralSchema(version.schema?.openAPIV3Schema)
   const selectable = (version.selectableFields ?? []).map(({ jsonPath }) => ({
     name: jsonPath.replace(/^\./, ''),
     fields: simpleFields(jsonPath) ?? [],

@@ -19,6 +19,8 @@ import { type Store, WriteConflict } from '../storage/store.ts'
 import { createConverter } from './conversion-webhook.ts'
 import { createCustomResources as createResources } from './custom-resource.ts'
 import { cleanupFinalizer, definitionsGroup, withCondition } from './definition-resource.ts'
+import { applySchemaDefaults } from './fill-in.ts'
+import { createStructuralSchema } from './structural-schema.ts'
 
 const definitions = { group: definitionsGroup, resource: 'customresourcedefinitions' } as const
 const collection = 'customresourcedefinitions.apiextensions.k8s.io'
@@ -68,16 +70,18 @@ export function createCustomResources(options: CustomResourcesOptions): CustomRe
     if (definition.metadata.deletionTimestamp !== undefined) return finish(definition)
     const conflict = nameConflict(definition, objects, registry)
     const isEstablished = hasCondition(definition, 'Established')
-    if (conflict === undefined || isEstablished) register(definition)
+    if ((conflict === undefined || isEstablished) && register(definition)) await fillInStored(definition)
     await writeStatus(name, (current) => nextStatus(current, conflict, clock.now()))
     return 'done'
   }
 
-  function register(definition: CustomResourceDefinition): void {
+  /** False when just this was registered already. */
+  function register(definition: CustomResourceDefinition): boolean {
     const { name, uid = '', deletionTimestamp } = definition.metadata
     const isEnding = deletionTimestamp !== undefined
     const known = registered.get(name)
-    if (known?.uid === uid && known.isEnding === isEnding && deepEqual(known.spec, definition.spec)) return
+    if (known?.uid === uid && known.isEnding === isEnding && deepEqual(known.spec, definition.spec))
+      return false
     const { group, names } = definition.spec
     registry.replace(
       group,
@@ -85,6 +89,27 @@ export function createCustomResources(options: CustomResourcesOptions): CustomRe
       createResources(definition, createConverter(definition, options.client, options.random)),
     )
     registered.set(name, { uid, isEnding, spec: definition.spec, group, plural: names.plural })
+    return true
+  }
+
+  /**
+   * Writes defaults that the schema got since into the objects stored before. A real server fills them in whenever it
+   * reads; here reads hand out what is stored, as it is.
+   */
+  async function fillInStored({ spec }: CustomResourceDefinition): Promise<void> {
+    const storage = spec.versions.find((version) => version.storage)
+    const schema = createStructuralSchema(storage?.schema?.openAPIV3Schema)
+    if (!schema.hasDefaults) return
+    const instances = `${spec.names.plural}.${spec.group}`
+    for (const { key, object, revision } of store.listLatest(instances)) {
+      if (object.apiVersion !== `${spec.group}/${storage?.name}`) continue
+      const filled = deepCopy(object)
+      applySchemaDefaults(filled, schema)
+      if (!deepEqual(filled, object))
+        await ignoringConflicts(
+          store.write({ collection: instances, key, expected: revision, object: filled }),
+        )
+    }
   }
 
   function unregister(name: string): void {
