@@ -100,13 +100,15 @@ function podCreations(elsewhere: readonly Requirement[]): WebhookDeclaration[] {
   })
   const names = ['eci', 'acs', 'legacy']
   return [
+    // First: selectors are asked about the pod as it is by then, and a label that a later entry of ours sets
+    // must not look like one that the author wrote.
+    entry('labelled.mpod.kb.io', 'Fail', [{ key: podLabel, operator: 'Exists' }], []),
     entry(
       'mpod.kb.io',
       'Ignore',
       [unlabelled, ...noPodRoute],
       namespaceRoutes.map(([key, value]) => isNot(key, value)),
     ),
-    entry('labelled.mpod.kb.io', 'Fail', [{ key: podLabel, operator: 'Exists' }], []),
     ...podRoutes.map(([key, value], i) =>
       entry(`${names[i]}.mpod.kb.io`, 'Fail', [unlabelled, is(key, value), ...noPodRoute.slice(0, i)], []),
     ),
