@@ -1,7 +1,10 @@
 import { WireWriter } from '../protobuf/wire-writer.ts'
 
-/** The form of `/openapi/v2` that kubectl and Helm ask for. */
-export const binaryMediaType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+/**
+ * What the binary form of `/openapi/v2` is called in answers. Clients ask for it with an `@` before the version, which
+ * their own parser of media types would refuse in an answer; kube-apiserver writes a dot there too.
+ */
+export const binaryMediaType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 
 type Json = Readonly<Record<string, unknown>>
 

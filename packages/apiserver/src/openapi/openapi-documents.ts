@@ -111,7 +111,7 @@ export class OpenApiDocuments {
   }
 }
 
-/** The first form a client names that there is. Older clients write the media type with another dot or at sign. */
+/** The first form a client names that there is. Clients write the binary one with an at sign or a dot. */
 function v2FormOf(accept: string): 'json' | 'binary' | undefined {
   if (accept.trim() === '') return 'json'
   for (const clause of accept.split(',')) {
