@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Pod, parseManifests } from '@outrigger/kube'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { runRecorded } from '../testing/recorded-run.ts'
 
@@ -114,6 +116,72 @@ describe('inject', () => {
       exitCode: 1,
       error: 'outrigger: folder . has no .yaml, .yml or .json file; name a folder with manifests\n',
     })
+  })
+})
+
+describe('whatever is thrown at them', () => {
+  const name = fc.constantFrom('a', '', 'B_', 'kube-system/x')
+  const junk = fc.oneof(
+    fc.constantFrom(null, true, -1, 'x', '', {}, []),
+    name,
+    fc.array(fc.dictionary(name, name)),
+  )
+  const fields = [
+    ...['apiVersion', 'kind', 'metadata', 'name', 'labels', 'annotations', 'spec', 'template', 'selector'],
+    ...['matchLabels', 'matchExpressions', 'containers', 'initContainers', 'volumes', 'env', 'valueFrom'],
+    ...[
+      'updateStrategy',
+      'injectionStrategy',
+      'scatterStrategy',
+      'priorityStrategy',
+      'subjects',
+      'resourceRefs',
+    ],
+    ...[
+      'image',
+      'configMap',
+      'secret',
+      'volumeMounts',
+      'transferEnv',
+      'patchPodMetadata',
+      'namespaceSelector',
+    ],
+  ]
+  const seeds = readFileSync(join(testdata, 'inject/sidecarsets.yaml'), 'utf8')
+    .concat('---\n', readFileSync(join(testdata, 'inject/workloads.yaml'), 'utf8'))
+    .concat('---\n', readFileSync(join(testdata, 'lint/good.yaml'), 'utf8'))
+
+  /** Puts junk where a field of that name is, anywhere. */
+  const spoiled = (value: unknown, field: string, bad: unknown): unknown => {
+    if (Array.isArray(value)) return value.map((item) => spoiled(item, field, bad))
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, key === field ? bad : spoiled(item, field, bad)]),
+    )
+  }
+
+  it('inject and lint answer in words, never with a stack', async () => {
+    const objects = parseManifests(seeds).map(({ object }) => object)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...objects),
+        fc.constantFrom(...fields),
+        junk,
+        async (object, field, bad) => {
+          const input = JSON.stringify(spoiled(object, field, bad))
+          const sources = ['-s', 'sidecarsets.yaml']
+          for (const args of [
+            ['lint', '-f', '-'],
+            ['inject', '-f', '-', ...sources, '--explain'],
+            ['inject', '-f', '-'],
+          ]) {
+            const run = await runRecorded(args, { ...inInject, input })
+            expect(run.error.split('\n').length, run.error).toBeLessThanOrEqual(2)
+          }
+        },
+      ),
+      { numRuns: 300 },
+    )
   })
 })
 

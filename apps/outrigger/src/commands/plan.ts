@@ -1,5 +1,5 @@
 import { convertSidecarSet, defaultSidecarSet, outriggerResources, type SidecarSet } from '@outrigger/api'
-import { ApiError, isNotFound } from '@outrigger/client'
+import { ApiError, isConflict, isNotFound } from '@outrigger/client'
 import { UserError } from '@outrigger/foundation'
 import type { ResourceRef } from '@outrigger/kube'
 import type { Command } from 'commander'
@@ -51,6 +51,8 @@ async function plan(settings: PlanSettings, environment: Environment): Promise<v
   })
 }
 
+const mostAttempts = 5
+
 /** The SidecarSet before and after, as the server would store it. @throws UserError when it would refuse. */
 async function rehearse(
   client: ClusterSession['client'],
@@ -59,22 +61,31 @@ async function rehearse(
   const resource = resourceOf(manifest)
   const sidecarSet = manifest.object as SidecarSet
   const { name } = sidecarSet.metadata
-  const current = await client.get<SidecarSet>(resource, { namespace: '', name }).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined
-    throw error
-  })
-  try {
-    const stored =
-      current === undefined
-        ? await client.create<SidecarSet>(resource, sidecarSet, { dryRun: true })
-        : await client.update<SidecarSet>(resource, merged(current, sidecarSet), { dryRun: true })
-    return { next: inManagerVersion(stored), current: current && inManagerVersion(current) }
-  } catch (error) {
-    if (!(error instanceof ApiError) || ![400, 403, 409, 422].includes(error.code)) throw error
-    throw new UserError(`${placeOf(manifest)}: the server would refuse it: ${error.message}`, undefined, {
-      cause: error,
-    })
+  for (let attempt = 1; ; attempt++) {
+    const current = await client.get<SidecarSet>(resource, { namespace: '', name }).catch(undefinedIfMissing)
+    try {
+      const stored =
+        current === undefined
+          ? await client.create<SidecarSet>(resource, sidecarSet, { dryRun: true })
+          : await client.update<SidecarSet>(resource, merged(current, sidecarSet), { dryRun: true })
+      return { next: inManagerVersion(stored), current: current && inManagerVersion(current) }
+    } catch (error) {
+      // Status is written often during a rollout; what it came between is asked again.
+      if (isConflict(error) && attempt < mostAttempts) continue
+      throw refusalOf(error, manifest)
+    }
   }
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (!isNotFound(error)) throw error
+}
+
+function refusalOf(error: unknown, manifest: Manifest): unknown {
+  if (!(error instanceof ApiError) || ![400, 403, 409, 422].includes(error.code)) return error
+  return new UserError(`${placeOf(manifest)}: the server would refuse it: ${error.message}`, undefined, {
+    cause: error,
+  })
 }
 
 function resourceOf(manifest: Manifest): ResourceRef {

@@ -1,6 +1,5 @@
 import {
   bindingErrors,
-  customResourceDefinitions,
   foreignReferencesOf,
   isReferenceGranted,
   type SidecarSet,
@@ -17,14 +16,13 @@ import {
   type FieldError,
   fieldErrorBody,
   findUnknownFields,
-  type JSONSchemaProps,
   type PodSpec,
 } from '@outrigger/kube'
 import { isBinding, isNamespace, isSidecarSet, storedSidecarSet } from '../manifests/cluster-picture.ts'
+import { definitionProblems } from '../manifests/definition-problems.ts'
 import { type Manifest, placeOf } from '../manifests/manifest-files.ts'
 import { podAt, podPathOf, podShapeProblem } from '../manifests/pod-template.ts'
 import { type Finding, findingAt } from './finding.ts'
-import { schemaProblems } from './schema-problems.ts'
 
 /** Checks SidecarSets, bindings, pods and pod templates with the rules of admission; in the order of the manifests and of their lines. */
 export function lintManifests(manifests: readonly Manifest[], namespace = 'default'): Finding[] {
@@ -53,37 +51,14 @@ function readSets(manifests: readonly Manifest[]): ReadonlyMap<Manifest, Sidecar
     if (!hasName(manifest)) continue
     if (!shapeFindings(manifest).every(isWarning) || sidecarSetShapeErrors(manifest.object).length > 0)
       continue
-    if (!hasKnownVersion(manifest)) continue
     sets.set(manifest, storedSidecarSet(manifest))
   }
   return sets
 }
 
-const versionsOf = (manifest: Manifest) =>
-  customResourceDefinitions().find(
-    ({ spec }) =>
-      spec.names.kind === manifest.object.kind && manifest.object.apiVersion.startsWith(`${spec.group}/`),
-  )?.spec.versions ?? []
-
-const versionOf = ({ object }: Manifest) => object.apiVersion.split('/')[1] ?? ''
-
-function hasKnownVersion(manifest: Manifest): boolean {
-  return versionsOf(manifest).some(({ name }) => name === versionOf(manifest))
-}
-
 /** What the resource's own schema has against a SidecarSet or a binding. */
 function shapeFindings(manifest: Manifest): Finding[] {
-  const versions = versionsOf(manifest)
-  const version = versions.find(({ name }) => name === versionOf(manifest))
-  if (version === undefined) {
-    const names = versions.map(({ name }) => name).join(' or ')
-    return [
-      findingAt(manifest, 'error', 'apiVersion', `there is no version ${versionOf(manifest)}; use ${names}`),
-    ]
-  }
-  const schema = version.schema?.openAPIV3Schema as JSONSchemaProps | undefined
-  const problems = schema === undefined ? [] : schemaProblems(manifest.object, schema)
-  return problems.map(({ field, kind, message }) =>
+  return definitionProblems(manifest.object).map(({ field, kind, message }) =>
     findingAt(manifest, kind === 'unknown field' ? 'warning' : 'error', field, message),
   )
 }

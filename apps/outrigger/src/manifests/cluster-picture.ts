@@ -1,4 +1,5 @@
 import {
+  bindingErrors,
   convertSidecarSet,
   defaultSidecarSet,
   type SidecarSet,
@@ -9,7 +10,15 @@ import {
 } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { type NamespaceFacts, SidecarSetIndex } from '@outrigger/injection'
-import { type FieldError, formatFieldError, type Namespace, type Node, required } from '@outrigger/kube'
+import {
+  type FieldError,
+  formatFieldError,
+  invalid,
+  type Namespace,
+  type Node,
+  required,
+} from '@outrigger/kube'
+import { definitionProblems } from './definition-problems.ts'
 import { type Manifest, placeOf } from './manifest-files.ts'
 
 /** What manifests say about the cluster that pods would come to. */
@@ -67,7 +76,11 @@ export function pictureOf(manifests: readonly Manifest[]): ClusterPicture {
   )
   return {
     sidecarSets: new SidecarSetIndex(others),
-    bindings: manifests.filter(isBinding).map(({ object }) => object as SidecarSetResourceBinding),
+    bindings: manifests
+      .filter(isBinding)
+      .filter(({ object }) => definitionProblems(object).every(({ kind }) => kind === 'unknown field'))
+      .map(({ object }) => object as SidecarSetResourceBinding)
+      .filter((binding) => bindingErrors(binding).length === 0),
     namespace: (name) => ({
       name,
       labels: { 'kubernetes.io/metadata.name': name, ...namespaces.get(name)?.metadata.labels },
@@ -79,6 +92,11 @@ export function pictureOf(manifests: readonly Manifest[]): ClusterPicture {
 /** A SidecarSet as admission stores it, in the version the manager reads. @throws UserError */
 export function storedSidecarSet(manifest: Manifest): SidecarSet {
   if (!manifest.object.metadata.name) throwFirst(manifest, [required('metadata.name')])
+  const problems = definitionProblems(manifest.object).filter(({ kind }) => kind === 'wrong type')
+  throwFirst(
+    manifest,
+    problems.map(({ field, message }) => invalid(field, undefined, message)),
+  )
   throwFirst(manifest, sidecarSetShapeErrors(manifest.object))
   const { sidecarSet } = withTodaysSpelling(manifest.object as SidecarSet)
   return defaultSidecarSet(convertSidecarSet(sidecarSet, `${group}v1alpha1`) as SidecarSet)

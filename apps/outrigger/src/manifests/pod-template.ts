@@ -81,12 +81,39 @@ export function podShapeProblem(pod: Pod): string | undefined {
     return 'spec.containers must list at least one container'
   const problem = checkTypes(pod, builtinSchema('io.k8s.api.core.v1.Pod'))
   if (problem !== undefined) return problem
+  const hole = nullItemIn(pod.spec, 'spec')
+  if (hole !== undefined) return `${hole} must not be null`
   for (const list of ['containers', 'initContainers', 'volumes'] as const) {
-    const items: readonly unknown[] = pod.spec[list] ?? []
-    for (const [i, item] of items.entries()) {
-      if (!isRecord(item)) return `spec.${list}[${i}] must be an object`
-      if (typeof item['name'] !== 'string' || item['name'] === '') return `spec.${list}[${i}].name is missing`
+    const items: readonly { readonly name: string }[] | undefined = pod.spec[list]
+    const nameless = indexWithout(items, 'name')
+    if (nameless >= 0) return `spec.${list}[${nameless}].name is missing`
+  }
+  for (const list of ['containers', 'initContainers'] as const) {
+    for (const [i, { volumeMounts, env }] of (pod.spec[list] ?? []).entries()) {
+      const at = `spec.${list}[${i}]`
+      for (const field of ['name', 'mountPath'] as const) {
+        const bare = indexWithout(volumeMounts, field)
+        if (bare >= 0) return `${at}.volumeMounts[${bare}].${field} is missing`
+      }
+      const bare = indexWithout(env, 'name')
+      if (bare >= 0) return `${at}.env[${bare}].name is missing`
     }
+  }
+  return undefined
+}
+
+function indexWithout<T extends object>(items: readonly T[] | null | undefined, field: keyof T): number {
+  return items?.findIndex((item) => !item[field]) ?? -1
+}
+
+/** Each field alone may be null; what a list holds may not. */
+function nullItemIn(value: unknown, path: string): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [key, item] of Object.entries(value)) {
+    const at = Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`
+    if (item === null && Array.isArray(value)) return at
+    const found = nullItemIn(item, at)
+    if (found !== undefined) return found
   }
   return undefined
 }
