@@ -1,16 +1,31 @@
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
+import { aborted, type Runnable } from '@outrigger/foundation'
+import { defaultNames } from '@outrigger/operator'
 import type { Command } from 'commander'
-import { type ConnectionSettings, connect, ownUserName, withConnectionFlags } from '../connection.ts'
+import { type ConnectionSettings, connect, findConnection, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
+import { acceptKruiseFlags, ignoredFlags, type ManagerGates, readManagerGates } from '../kruise-flags.ts'
+import { healthPage } from '../ops/health-pages.ts'
+import { type ListenAddress, parseListenAddress } from '../ops/listen-address.ts'
+import { createManagerMetrics } from '../ops/manager-metrics.ts'
+import { type ClientTraffic, observeClient } from '../ops/observed-client.ts'
+import { createOpsServer, type OpsAnswer } from '../ops/ops-server.ts'
+import { findOwnUser } from '../own-user.ts'
 import { createManagerPart, type ManagerPartOptions } from '../parts/manager.ts'
-import { type LogSettings, parseNumber } from '../settings.ts'
+import { type LogSettings, parseChoice, parseFeatureGates, parseNumber } from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
 
 interface ManagerSettings extends LogSettings, ConnectionSettings {
-  readonly webhookPort: number
+  readonly webhookPort?: number
   readonly webhookHost?: string
   readonly webhookUrl?: string
   readonly leaderElect: boolean
+  readonly enableLeaderElection?: 'true' | 'false' | true
+  readonly metricsAddr?: ListenAddress
+  readonly healthProbeAddr?: ListenAddress
+  readonly shutdownDelay?: number
+  readonly featureGates: Readonly<Record<string, boolean>>
+  readonly v?: number
 }
 
 export function addManagerCommand(program: Command, environment: Environment): void {
@@ -18,9 +33,8 @@ export function addManagerCommand(program: Command, environment: Environment): v
     .description('run the admission webhooks and controllers against any Kubernetes from 1.22 on')
     .option(
       '--webhook-port <port>',
-      'port of the webhooks; 0 takes any free one',
+      'port of the webhooks; 0 takes any free one (default: $WEBHOOK_PORT, 9876)',
       parseNumber('--webhook-port', 0, 65_535),
-      9876,
     )
     .option(
       '--webhook-host <address>',
@@ -31,39 +45,150 @@ export function addManagerCommand(program: Command, environment: Environment): v
       'outside of a cluster: where the API server reaches them (default: https://HOST:PORT)',
     )
     .option('--no-leader-elect', 'work without electing a leader; only for a single replica')
-  withLogFlags(command).action((settings: ManagerSettings) =>
-    serve(settings, environment, (service) => beginManager(settings, environment, service)),
-  )
+    .option(
+      '--enable-leader-election [bool]',
+      'the same, as kruise-manager spells it',
+      parseChoice('--enable-leader-election', ['true', 'false']),
+    )
+    .option(
+      '--feature-gates <gates>',
+      'gates of kruise-manager, for example A=true,B=false',
+      parseFeatureGates,
+      {},
+    )
+    .option(
+      '--shutdown-delay <seconds>',
+      'how long webhooks still answer after readiness is off (default: 5 in a cluster, else 0)',
+      parseNumber('--shutdown-delay', 0, 60),
+    )
+  addAddressFlags(command)
+  acceptKruiseFlags(withLogFlags(command)).action((settings: ManagerSettings) => {
+    const given = { ...settings, verbosity: settings.v ?? settings.verbosity }
+    const gates = readManagerGates(given.featureGates)
+    return serve(given, environment, (service) => {
+      const ignored = [...ignoredFlags(command), ...gates.ignored]
+      if (ignored.length > 0)
+        service.logger.warn('settings of kruise-manager that decide nothing here', {
+          ignored: ignored.join(' '),
+        })
+      return beginManager(given, gates, environment, service)
+    })
+  })
+}
+
+function addAddressFlags(command: Command): void {
+  const metrics = parseListenAddress('--metrics-addr')
+  const health = parseListenAddress('--health-probe-addr')
+  command
+    .option('--metrics-addr <address>', 'where /metrics is served; 0 for nowhere (default: :8080)', metrics, {
+      port: 8080,
+    })
+    .option(
+      '--health-probe-addr <address>',
+      'where /healthz and /readyz are served; 0 for nowhere (default: :8000)',
+      health,
+      { port: 8000 },
+    )
+    .option('--v <level>', 'the same as -v', parseNumber('--v', 0, 10))
 }
 
 async function beginManager(
   settings: ManagerSettings,
+  { gates }: ManagerGates,
   environment: Environment,
   service: Service,
 ): Promise<void> {
   const { clock, random, logger, signal } = service
-  const client = connect(settings, environment, { clock, logger, userAgent: 'outrigger/manager' })
+  const variables = environment.variables
+  const base = connect(settings, environment, { clock, logger, userAgent: 'outrigger/manager' })
+  const { client, traffic } = observeClient(base, clock)
   service.atEnd(() => client.close())
-  const isInPod =
-    environment.variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
-  const manager = createManagerPart({
+  const isInPod = variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
+  const host = new URL(findConnection(settings, environment).server).host
+  let manager: { readonly isReady: boolean } | undefined
+  let isStopping = false
+  const isReady = () => !isStopping && manager?.isReady === true
+  await startOps(settings, service, { traffic, host, isReady, isStopping: () => isStopping })
+  const port = settings.webhookPort ?? Number(variables['WEBHOOK_PORT'] || 9876)
+  const part = createManagerPart({
     client,
-    userName: await ownUserName(client, signal),
+    userName: await findOwnUser(client, { isInPod, signal }),
     identity: `${environment.hostName}_${random.uuid()}`,
-    leaderElection: settings.leaderElect,
+    leaderElection: settings.leaderElect && settings.enableLeaderElection !== 'false',
+    namespace: variables['POD_NAMESPACE'] || defaultNames.namespace,
+    sortsContainersByName: gates.EnableSortSidecarContainerByName,
+    allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,
     clock,
     random,
     logger,
-    port: settings.webhookPort,
-    ...(!isInPod && { url: await developmentUrl(settings, environment, clock.now()) }),
+    port,
+    ...(!isInPod && { url: await developmentUrl(settings, port, environment, clock.now()) }),
   })
-  await service.start(manager, manager.ready)
+  manager = part
+  await service.start(part, part.ready)
+  await service.start(
+    lameDuck(() => {
+      isStopping = true
+      return clock.sleep((settings.shutdownDelay ?? (isInPod ? 5 : 0)) * 1_000)
+    }),
+  )
   environment.writeOut('The manager is ready.\n')
+}
+
+/**
+ * The part that is stopped first: it takes readiness away and lets the webhooks answer until the API server has
+ * heard of it, so that no review meets a closed door.
+ */
+function lameDuck(leave: () => Promise<void>): Runnable {
+  return {
+    name: 'readiness',
+    run: async (signal) => {
+      await aborted(signal)
+      await leave()
+    },
+  }
+}
+
+interface OpsFacts {
+  readonly traffic: ClientTraffic
+  readonly host: string
+  readonly isReady: () => boolean
+  readonly isStopping: () => boolean
+}
+
+/** Probes and metrics answer from the beginning to the very end; addresses that are the same share one server. */
+async function startOps(settings: ManagerSettings, service: Service, facts: OpsFacts): Promise<void> {
+  const { metricsAddr, healthProbeAddr } = settings
+  const health: Record<string, () => OpsAnswer> = {
+    '/healthz': healthPage('healthz', []),
+    '/readyz': healthPage('readyz', [
+      { name: 'not-stopping', passes: () => !facts.isStopping() },
+      { name: 'caches-and-webhooks', passes: facts.isReady },
+    ]),
+  }
+  const metrics = metricsAddr && {
+    '/metrics': await createManagerMetrics({ ...facts, clock: service.clock, version: '0.1.0' }),
+  }
+  const isShared =
+    metricsAddr !== undefined &&
+    metricsAddr.port !== 0 &&
+    metricsAddr.port === healthProbeAddr?.port &&
+    metricsAddr.host === healthProbeAddr.host
+  const servers = [
+    { name: 'probe server', listen: healthProbeAddr, pages: isShared ? { ...health, ...metrics } : health },
+    { name: 'metrics server', listen: isShared ? undefined : metricsAddr, pages: { ...metrics } },
+  ]
+  for (const { name, listen, pages } of servers) {
+    if (listen === undefined) continue
+    const server = createOpsServer({ name, listen, pages, logger: service.logger })
+    await service.start(server, server.ready)
+  }
 }
 
 /** Outside of a cluster there is no Service: the webhooks get a URL, and a certificate for this run. */
 async function developmentUrl(
   settings: ManagerSettings,
+  port: number,
   environment: Environment,
   now: number,
 ): Promise<NonNullable<ManagerPartOptions['url']>> {
@@ -80,7 +205,7 @@ async function developmentUrl(
   })
   return {
     host,
-    port: settings.webhookPort,
+    port,
     serving,
     authority: authority.certificate,
     serverName: 'localhost',

@@ -27,6 +27,12 @@ export interface ManagerPartOptions {
   }
   /** Port of the webhooks behind the Service. */
   readonly port?: number
+  /** The manager's own namespace. Defaults to `kruise-system`. */
+  readonly namespace?: string
+  /** Defaults to false. */
+  readonly sortsContainersByName?: boolean
+  /** Defaults to false. */
+  readonly allowsPatchPodMetadataByDefault?: boolean
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -34,22 +40,17 @@ export interface ManagerPartOptions {
 
 /** The manager: webhooks and controllers of the product. */
 export function createManagerPart(options: ManagerPartOptions): Manager {
-  const { client, userName, identity, leaderElection, clock, random, logger, url } = options
+  const { url, port, ...manager } = options
   return createManager({
-    client,
-    userName,
-    identity,
-    leaderElection,
-    clock,
-    random,
-    logger,
+    ...manager,
     webhook:
       url === undefined
-        ? { listen: { port: options.port ?? 9876 } }
+        ? { listen: { port: port ?? 9876 } }
         : {
             listen: { host: url.host, port: url.port },
-            target: (port) => ({
-              url: url.advertised ?? `https://${url.host.includes(':') ? `[${url.host}]` : url.host}:${port}`,
+            target: (taken) => ({
+              url:
+                url.advertised ?? `https://${url.host.includes(':') ? `[${url.host}]` : url.host}:${taken}`,
             }),
             certificate: fixedCertificate(url.serving, url.authority),
             serverName: url.serverName,
