@@ -27,7 +27,8 @@ export function blockerOf(
 ): Blocker | undefined {
   const { paused, partition, maxUnavailable } = set.sidecarSet.spec.updateStrategy ?? {}
   const waiting = `${kinds.waiting} of ${matched} pods wait for new images`
-  if (round.selected.length > 0) return undefined
+  const refused = new Set(refusals.map(({ pod }) => pod))
+  if (round.selected.some(({ key }) => !refused.has(key))) return undefined
   if (kinds.waiting > 0) {
     if (paused) return { reason: 'Paused', message: `${waiting}; spec.updateStrategy.paused is true` }
     if (round.movable === 0)

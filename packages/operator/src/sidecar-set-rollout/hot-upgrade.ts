@@ -2,7 +2,7 @@ import { type ManagedSidecar, podAnnotations, type SidecarContainer } from '@out
 import type { Container, Pod } from '@outrigger/kube'
 import type { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
 import { workingContainers } from '../sidecar-set-status/pod-annotations.ts'
-import { isRunningAndReady, type JudgedSidecarSet, otherContainer } from '../sidecar-set-status/pod-view.ts'
+import { otherContainer } from '../sidecar-set-status/pod-view.ts'
 
 /** One container of a pod gets another image. */
 export interface ImageChange {
@@ -58,19 +58,6 @@ export function hotResetStep(pod: Pod, { list, sidecar }: ManagedSidecar): HotUp
   if (imageOf(pod, list, other) === sidecar.upgradeStrategy?.hotUpgradeEmptyImage) return undefined
   const working = other === `${sidecar.name}-1` ? `${sidecar.name}-2` : `${sidecar.name}-1`
   return emptied(pod, list, sidecar, other, working)
-}
-
-/**
- * Whether the new containers of a pod serve, so that the old ones can be emptied: everything but those is consistent,
- * and the pod is ready or everything but those is. A running postStart hook keeps a container from being ready, so a
- * migration that it does is waited for.
- */
-export function canReset(pod: Pod, set: JudgedSidecarSet, judge: ConsistencyJudge): boolean {
-  const others = new Set(set.hot.map(({ sidecar }) => otherContainer(pod, sidecar.name)))
-  if (!judge.areConsistent(set.containerNames.filter((name) => !others.has(name)))) return false
-  if (isRunningAndReady(pod)) return true
-  const statuses = pod.status?.containerStatuses ?? []
-  return statuses.length > 0 && statuses.every(({ name, ready }) => ready || others.has(name))
 }
 
 function targetOf(

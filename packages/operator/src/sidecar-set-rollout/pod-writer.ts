@@ -4,11 +4,9 @@ import type { EventRecorder } from '@outrigger/controller'
 import { type Clock, formatTime, messageOf } from '@outrigger/foundation'
 import { InjectionFailure } from '@outrigger/injection'
 import { type Pod, parseKey, resources } from '@outrigger/kube'
-import { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
 import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
-import type { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
+import type { SidecarSetLedger, SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import type { Refusal } from './blocker.ts'
-import { canReset } from './hot-upgrade.ts'
 import { type PodChange, patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
 
 export interface PodWriterOptions {
@@ -43,21 +41,27 @@ export class PodWriter {
     return refused !== undefined && this.#options.clock.monotonic() < refused.until
   }
 
-  /** What is being held back for a SidecarSet, and milliseconds until the first may be tried again. */
-  refusalsOf(sidecarSet: SidecarSet): { refusals: Refusal[]; wait: number | undefined } {
+  /** What was refused for a SidecarSet and has not gone through since, and milliseconds until it may be tried again. */
+  refusalsOf({ set, views }: SidecarSetTally): { refusals: Refusal[]; wait: number | undefined } {
     const now = this.#options.clock.monotonic()
-    const prefix = `${sidecarSet.metadata.uid} `
-    const held = [...this.#refused].filter(([key, { until }]) => key.startsWith(prefix) && until > now)
-    const first = Math.min(...held.map(([, { until }]) => until - now))
-    return { refusals: held.map(([, { refusal }]) => refusal), wait: held.length > 0 ? first : undefined }
+    const refusals: Refusal[] = []
+    let wait: number | undefined
+    for (const [key, { until, refusal }] of this.#refused) {
+      if (!key.startsWith(`${set.sidecarSet.metadata.name} `)) continue
+      const view = views.get(refusal.pod)
+      const isDue = view !== undefined && (view.kind === 'waiting' || view.isResettable)
+      if (!isDue || keyFor(set.sidecarSet, view.pod) !== key) this.#refused.delete(key)
+      else {
+        refusals.push(refusal)
+        if (until > now) wait = Math.min(wait ?? until - now, until - now)
+      }
+    }
+    return { refusals, wait }
   }
 
-  /** Forgets pods of SidecarSets that are gone, and refusals long over. */
-  forget(sidecarSet: SidecarSet | undefined): void {
-    const now = this.#options.clock.monotonic()
-    for (const [key, { until, pause }] of this.#refused)
-      if (until + pause < now || (sidecarSet && key.startsWith(`${sidecarSet.metadata.uid} `)))
-        this.#refused.delete(key)
+  /** Forgets the pods of a SidecarSet that is gone. */
+  forget(name: string): void {
+    for (const key of this.#refused.keys()) if (key.startsWith(`${name} `)) this.#refused.delete(key)
   }
 
   /**
@@ -87,9 +91,7 @@ export class PodWriter {
     signal: AbortSignal,
   ): Promise<number> {
     const { name } = set.sidecarSet.metadata
-    const due = views.filter(
-      (view) => !this.isHeldBack(set, view) && canReset(view.pod, set, new ConsistencyJudge(view.pod, name)),
-    )
+    const due = views.filter((view) => !this.isHeldBack(set, view))
     return this.#each(due, isCurrent, signal, async (view) => {
       const isWritten = await this.#write(set, view, () => resetChange(view.pod, set), signal)
       if (isWritten)
@@ -177,5 +179,5 @@ export class PodWriter {
 }
 
 function keyFor({ metadata }: SidecarSet, pod: Pod): string {
-  return `${metadata.uid} ${pod.metadata.uid}`
+  return `${metadata.name} ${pod.metadata.uid}`
 }

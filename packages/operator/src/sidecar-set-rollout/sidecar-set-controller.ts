@@ -78,13 +78,13 @@ class Rollouts {
     const sidecarSet = sidecarSets.store.get(name)
     const tally = feed.ledger.tallyOf(name)
     if (sidecarSet === undefined || tally === undefined) {
-      this.#forget(name, tally)
+      this.#forget(name)
       return waitForChange
     }
     const round = isRolling(sidecarSet)
       ? chooseRound(tally, (view) => this.#pods.isHeldBack(tally.set, view))
       : idleRound
-    const { refusals, wait } = this.#pods.refusalsOf(sidecarSet)
+    const { refusals, wait } = this.#pods.refusalsOf(tally)
     const blocker = isManaged(sidecarSet) ? blockerOf(tally, round, refusals) : undefined
     const stall = this.#stallOf(name, blocker)
     const written = await this.#statuses.write(sidecarSet, tally, stall.isDue ? blocker : undefined, signal)
@@ -107,7 +107,7 @@ class Rollouts {
       return now?.uid === uid && now?.generation === generation
     }
     const chosen = new Set(round.selected.map(({ key }) => key))
-    const resets = [...tally.halfDone]
+    const resets = [...tally.resettable]
       .filter((key) => !chosen.has(key))
       .flatMap((key) => tally.views.get(key) ?? [])
     const before = round.selected.length
@@ -149,11 +149,11 @@ class Rollouts {
     )
   }
 
-  #forget(name: string, tally: SidecarSetTally | undefined): void {
+  #forget(name: string): void {
     this.#stalls.delete(name)
     this.#said.delete(name)
     this.#statuses.forget(name)
-    this.#pods.forget(tally?.set.sidecarSet)
+    this.#pods.forget(name)
   }
 }
 

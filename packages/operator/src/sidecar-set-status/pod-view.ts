@@ -56,6 +56,8 @@ export interface PodView {
   readonly isReady: boolean
   /** The side that a hot upgrade left still runs. */
   readonly isHalfDone: boolean
+  /** And can be emptied, because the new one serves. */
+  readonly isResettable: boolean
   /** Name of the ControllerRevision the pod says it carries. */
   readonly revision: string | undefined
   /** Only while waiting. */
@@ -98,6 +100,7 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
     isAvailable,
     isReady: isAvailable && judge.areConsistent(set.containerNames),
     isHalfDone,
+    isResettable: isHalfDone && canReset(pod, set, judge),
     revision: recorded?.controllerRevision,
     rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set.priority) : undefined,
   }
@@ -111,6 +114,7 @@ export function countsTheSame(left: PodView | undefined, right: PodView | undefi
     left.isAvailable === right.isAvailable &&
     left.isReady === right.isReady &&
     left.isHalfDone === right.isHalfDone &&
+    left.isResettable === right.isResettable &&
     left.revision === right.revision &&
     (left.rank === right.rank ||
       (left.rank !== undefined && right.rank !== undefined && compareRanks(left.rank, right.rank) === 0))
@@ -171,4 +175,17 @@ function hasHalfDoneHotUpgrade(pod: Pod, { hot }: JudgedSidecarSet): boolean {
     const container = pod.spec[list]?.find(({ name }) => name === other)
     return container !== undefined && container.image !== sidecar.upgradeStrategy?.hotUpgradeEmptyImage
   })
+}
+
+/**
+ * Whether the new containers of a pod serve, so that the old ones can be emptied: everything but those is consistent,
+ * and the pod is ready or everything but those is. A running postStart hook keeps a container from being ready, so a
+ * migration that it does is waited for.
+ */
+function canReset(pod: Pod, set: JudgedSidecarSet, judge: ConsistencyJudge): boolean {
+  const others = new Set(set.hot.map(({ sidecar }) => otherContainer(pod, sidecar.name)))
+  if (!judge.areConsistent(set.containerNames.filter((name) => !others.has(name)))) return false
+  if (isRunningAndReady(pod)) return true
+  const statuses = pod.status?.containerStatuses ?? []
+  return statuses.length > 0 && statuses.every(({ name, ready }) => ready || others.has(name))
 }

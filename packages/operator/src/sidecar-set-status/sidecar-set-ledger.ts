@@ -28,8 +28,8 @@ export interface SidecarSetTally {
   readonly waitingUnavailable: number
   /** Keys of pods that have the present content and are not ready. */
   readonly unsettled: ReadonlySet<string>
-  /** Keys of pods where the side that a hot upgrade left still runs. */
-  readonly halfDone: ReadonlySet<string>
+  /** Keys of pods where the side that a hot upgrade left can be emptied. */
+  readonly resettable: ReadonlySet<string>
   /** How many pods say they carry a revision, by its name. */
   readonly revisions: ReadonlyMap<string, number>
 }
@@ -155,7 +155,7 @@ class Entry implements SidecarSetTally {
   readonly views = new Map<string, PodView>()
   readonly waiting = new OrderedList<UpdateRank>(compareRanks)
   readonly unsettled = new Set<string>()
-  readonly halfDone = new Set<string>()
+  readonly resettable = new Set<string>()
   readonly revisions = new Map<string, number>()
 
   constructor(set: JudgedSidecarSet) {
@@ -195,7 +195,7 @@ class Entry implements SidecarSetTally {
       if (!isAvailable) this.waitingUnavailable += by
     }
     keep(this.unsettled, key, by > 0 && isUpdated && !isReady)
-    keep(this.halfDone, key, by > 0 && view.isHalfDone)
+    keep(this.resettable, key, by > 0 && view.isResettable)
     if (revision !== undefined) {
       const count = (this.revisions.get(revision) ?? 0) + by
       if (count > 0) this.revisions.set(revision, count)
