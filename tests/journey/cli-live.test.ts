@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
+import { isAlreadyExists } from '@outrigger/client'
 import { formatYaml, type Pod, resources } from '@outrigger/kube'
 import { defaultNames } from '@outrigger/operator'
 import {
@@ -40,7 +41,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'outrigger-cli-'))
   await writeFile(join(folder, 'kubeconfig'), cluster.kubeconfig())
   // Where the manager keeps revisions; outrigger install makes it in a real cluster.
-  await cluster.admin.create(resources.namespaces, aNamespace(defaultNames.namespace))
+  await cluster.admin
+    .create(resources.namespaces, aNamespace(defaultNames.namespace))
+    .catch((error: unknown) => {
+      if (!isAlreadyExists(error)) throw error
+    })
   await cluster.admin.create(sidecarSets, logs('logs:1'))
   await eventually(
     'the manager knows the SidecarSet',

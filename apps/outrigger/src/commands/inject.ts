@@ -57,7 +57,11 @@ export function addInjectCommand(program: Command, environment: Environment): vo
     .option('--diff', 'print what changes instead', false)
     .option('--explain', 'print the reasons instead', false)
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
-    .addHelpText('after', '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff')
+    .addHelpText(
+      'after',
+      '\nFor review, and for clusters without the manager: the manager refuses pods that bring its records along.\n' +
+        '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff',
+    )
     .action((settings: InjectSettings) => runInjection(settings, environment))
 }
 

@@ -161,8 +161,8 @@ function linewise({ writeOut }: Environment): Screen {
 /** One line that is drawn anew, with a bar. */
 function redrawing({ writeOut }: Environment): Screen {
   return {
-    show: ({ text, progress, isDone }) =>
-      writeOut(`\r\u001b[K${isDone ? `${text}` : `${formatProgressBar(progress)} ready  ${text}`}`),
+    show: ({ text, progress, note, isDone }) =>
+      writeOut(`\r\u001b[K${isDone ? text : `${formatProgressBar(progress)} ${note}`}`),
     end: () => writeOut('\n'),
   }
 }

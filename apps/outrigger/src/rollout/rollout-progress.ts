@@ -9,6 +9,8 @@ export interface RolloutProgress {
   /** One line without its end, worded as kubectl words it. */
   readonly text: string
   readonly progress: Progress
+  /** What stands behind a bar; short, so that a terminal never breaks the line. */
+  readonly note: string
 }
 
 /**
@@ -27,8 +29,10 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
   const kept = partitionOf(strategy.partition ?? 0, matchedPods)
   const target = matchedPods - kept
   const progress = { done: Math.min(updatedReadyPods, target), total: target }
+  const note = `ready, ${updatedPods} updated${strategy.paused ? ', paused' : ''}`
   const waiting = (text: string): RolloutProgress => ({
     isDone: false,
+    note,
     text: strategy.paused
       ? `${text} (paused; outrigger rollout resume sidecarset/${metadata.name} goes on)`
       : text,
@@ -38,6 +42,7 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
     return {
       ...waiting('Waiting for sidecarset spec update to be observed...'),
       progress: { done: 0, total: target },
+      note: 'ready, not seen by the manager yet',
     }
   if (updatedPods < target)
     return waiting(`Waiting for rollout to finish: ${updatedPods} out of ${target} pods have been updated...`)
@@ -49,5 +54,5 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
     kept > 0
       ? `partitioned roll out complete: ${updatedPods} pods have been updated, ${kept} keep older content`
       : `sidecarset "${metadata.name}" successfully rolled out`
-  return { isDone: true, text, progress }
+  return { isDone: true, text, progress, note }
 }

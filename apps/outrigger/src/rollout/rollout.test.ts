@@ -139,6 +139,11 @@ describe('rollout status', () => {
     expect(progress).toMatchObject({ isDone, text })
   })
 
+  it('keeps short what stands behind a bar', () => {
+    expect(counted(2, 1, { paused: true }).note).toBe('ready, 2 updated, paused')
+    expect(counted(2, 1, {}, 0).note).toBe('ready, not seen by the manager yet')
+  })
+
   it('is refused where there are no rollouts', () => {
     expect(() => counted(0, 0, { type: 'NotUpdate' })).toThrow(
       /only available for updateStrategy.type RollingUpdate/,
