@@ -196,8 +196,9 @@ export class Router {
   ): ApiRequest | undefined {
     const { registry, clock } = this.#options
     const resource = registry.find(path.group, path.version, path.plural)
-    if (resource === undefined || !fits(resource, path, asked.question.verb)) return undefined
+    if (resource === undefined) return undefined
     if (!isKnownMethod(asked, path)) throw methodNotAllowed()
+    if (!fits(resource, path, asked.question.verb)) return undefined
     const rules = subresourceOf(resource, path)
     if (path.subresource !== '' && rules === undefined) return undefined
     const { headers } = asked.request
