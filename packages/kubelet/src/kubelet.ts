@@ -15,7 +15,7 @@ import { type Node, type Pod, resources, type Service } from '@outrigger/kube'
 import { groupByPod, Housekeeping } from './node/housekeeping.ts'
 import { type NodeOptions, nodeLabels } from './node/node-options.ts'
 import { NodeRegistration } from './node/node-registration.ts'
-import { refusePod } from './node/pod-admission.ts'
+import { refusePod, refuseResize } from './node/pod-admission.ts'
 import { ResourceLedger } from './node/resource-ledger.ts'
 import type { NodeContext } from './pod/node-context.ts'
 import type { PodLife } from './pod/pod-life.ts'
@@ -312,10 +312,16 @@ class NodeKubelet implements Kubelet {
       known.update(pod)
       return
     }
+    const { node } = this.#options
     const worker = new PodWorker({
       context: this.#context,
       pod,
       admit: (candidate, life, signal) => this.#admit(candidate, life, signal),
+      grant: (grown) => {
+        const refusal = refuseResize(grown, node.allocatable ?? node.capacity, this.#ledger)
+        if (refusal === undefined) this.#ledger.enter(grown)
+        return refusal
+      },
       onEnded: () => this.#ledger.strike(uid),
       onGone: () => this.#workers.delete(uid),
     })

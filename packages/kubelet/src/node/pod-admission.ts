@@ -1,6 +1,7 @@
 import { matchesNodeSelector, type Node, type Pod } from '@outrigger/kube'
 import { type Amount, amountOf, millisOf } from '../pod/amount.ts'
 import type { PodLife } from '../pod/pod-life.ts'
+import type { ResizeRefusal } from '../pod/resource-allocation.ts'
 import type { PodVerdict } from '../pod/status-input.ts'
 import { parseReference } from '../volume/reference-policy.ts'
 
@@ -95,6 +96,28 @@ function refuseResources(pod: Pod, facts: AdmissionFacts): PodVerdict | undefine
     const capacity = amountIn(resource, facts.allocatable[resource])
     const used = facts.used[resource] ?? 0
     if (used + requested > capacity) return refuse(resource, requested, used, capacity)
+  }
+  return undefined
+}
+
+/** Why the node cannot give a pod of its own what it asks for now. */
+export function refuseResize(
+  pod: Pod,
+  allocatable: AdmissionFacts['allocatable'],
+  ledger: { usedByOthers(podUid: string): Requests },
+): ResizeRefusal | undefined {
+  const others = ledger.usedByOthers(pod.metadata.uid ?? '')
+  for (const [resource, requested] of Object.entries(podRequests(pod))) {
+    const capacity = amountIn(resource, allocatable[resource])
+    const used = others[resource] ?? 0
+    if (requested > capacity) {
+      const message = `Node didn't have enough capacity: ${resource}, requested: ${requested}, capacity: ${capacity}`
+      return { reason: 'Infeasible', message }
+    }
+    if (used + requested > capacity) {
+      const message = `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`
+      return { reason: 'Deferred', message }
+    }
   }
   return undefined
 }

@@ -4,6 +4,8 @@ import type { ContainerState, PodIdentity } from '../runtime.ts'
 
 // Names that kubelet itself writes, so that crictl and log collectors understand our containers.
 export const hashAnnotation = 'io.kubernetes.container.hash'
+/** What a container was made with, as JSON of its limits and requests. */
+export const resourcesAnnotation = 'outrigger.io/container-resources'
 const restartCountAnnotation = 'io.kubernetes.container.restartCount'
 const terminationPathAnnotation = 'io.kubernetes.container.terminationMessagePath'
 const terminationPolicyAnnotation = 'io.kubernetes.container.terminationMessagePolicy'
@@ -31,6 +33,12 @@ export function containerAnnotations(
     [restartCountAnnotation]: String(restartCount),
     [terminationPathAnnotation]: spec.terminationMessagePath ?? '/dev/termination-log',
     [terminationPolicyAnnotation]: spec.terminationMessagePolicy ?? 'File',
+    ...(spec.resources !== undefined && {
+      [resourcesAnnotation]: JSON.stringify({
+        limits: spec.resources.limits,
+        requests: spec.resources.requests,
+      }),
+    }),
     [podGraceAnnotation]: String(pod.spec.terminationGracePeriodSeconds ?? 30),
   }
 }

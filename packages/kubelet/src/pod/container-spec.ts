@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import type { Container, Pod } from '@outrigger/kube'
-import type { ContainerSecurity, ContainerSpec, ImageState, Mount, PodFiles } from '../runtime.ts'
+import type {
+  ContainerResources,
+  ContainerSecurity,
+  ContainerSpec,
+  ImageState,
+  Mount,
+  PodFiles,
+} from '../runtime.ts'
 import type { PreparedVolume } from '../volume/pod-volumes.ts'
 import { amountOf, millisOf } from './amount.ts'
 import { containerAnnotations, identityOf, podLabels } from './container-record.ts'
@@ -41,15 +48,19 @@ export async function containerSpec(input: ContainerSpecInput): Promise<Containe
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
-    resources: {
-      cpuRequestMillis: millisOf(
-        container.resources?.requests?.['cpu'] ?? container.resources?.limits?.['cpu'],
-      ),
-      cpuLimitMillis: millisOf(container.resources?.limits?.['cpu']),
-      memoryLimit: Math.floor(amountOf(container.resources?.limits?.['memory'])),
-      oomScoreAdjust: oomScoreAdjust(pod, container, input.nodeMemory),
-    },
+    resources: containerResources(pod, container, input.nodeMemory),
     security: security(pod, container, image),
+  }
+}
+
+/** What the kernel is told of a container's limits. */
+export function containerResources(pod: Pod, container: Container, nodeMemory: number): ContainerResources {
+  const { limits, requests } = container.resources ?? {}
+  return {
+    cpuRequestMillis: millisOf(requests?.['cpu'] ?? limits?.['cpu']),
+    cpuLimitMillis: millisOf(limits?.['cpu']),
+    memoryLimit: Math.floor(amountOf(limits?.['memory'])),
+    oomScoreAdjust: oomScoreAdjust(pod, container, nodeMemory),
   }
 }
 

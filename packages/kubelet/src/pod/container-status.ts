@@ -91,7 +91,7 @@ function seenStatus(
     image: run.image,
     imageID: run.imageRef,
     containerID: id,
-    ...resourceFields(life.spec, run),
+    ...resourceFields(life.spec, run, input),
   }
   if (isSet) {
     const state: ApiState = {
@@ -176,13 +176,17 @@ function startedField(
   return { started: isRunning && input.health(run).isStarted }
 }
 
-function resourceFields(spec: Container, run: ContainerState): Partial<ContainerStatus> {
+/** What was granted, and what is in force. */
+function resourceFields(spec: Container, run: ContainerState, input: StatusInput): Partial<ContainerStatus> {
   if (run.startedAt === 0) return {}
   const requests = spec.resources?.requests
-  const { limits } = spec.resources ?? {}
+  const inForce = input.resourcesOf(run)
   return {
     ...(requests !== undefined && { allocatedResources: requests }),
-    resources: { ...(limits !== undefined && { limits }), ...(requests !== undefined && { requests }) },
+    resources: {
+      ...(inForce.limits !== undefined && { limits: inForce.limits }),
+      ...(inForce.requests !== undefined && { requests: inForce.requests }),
+    },
   }
 }
 

@@ -9,6 +9,8 @@ export interface PodFacts {
   readonly health: (container: ContainerState) => ContainerHealth
   /** Containers that were stopped in order to be started again, whatever their restart policy. */
   readonly restartWanted: ReadonlySet<string>
+  /** What a running container has to be given: other limits in place, or a restart with them. */
+  readonly resize: (life: ContainerLife, container: ContainerState) => 'in place' | 'restart' | undefined
 }
 
 export interface ContainerHealth {
@@ -26,8 +28,9 @@ export type PodAction =
       readonly container: ContainerState
       readonly life: ContainerLife
       readonly message: string
-      readonly because: 'changed' | 'liveness' | 'startup'
+      readonly because: 'changed' | 'resized' | 'liveness' | 'startup'
     }
+  | { readonly kind: 'resize'; readonly container: ContainerState; readonly life: ContainerLife }
   | {
       readonly kind: 'start'
       readonly life: ContainerLife
@@ -159,16 +162,28 @@ function planRunning(each: ContainerLife, observed: ObservedPod, facts: PodFacts
     return true
   }
   const health = facts.health(run)
-  const because = changed(each, run) ? 'changed' : health.failed
+  const resize = facts.resize(each, run)
+  const because = changed(each, run)
+    ? 'changed'
+    : (health.failed ?? (resize === 'restart' ? 'resized' : undefined))
   if (because !== undefined) {
-    const message =
-      because === 'changed'
-        ? `Container ${each.name} definition changed, will be restarted`
-        : `Container ${each.name} failed ${because} probe, will be restarted`
-    draft.actions.push({ kind: 'kill', container: run, life: each, message, because })
+    draft.actions.push({
+      kind: 'kill',
+      container: run,
+      life: each,
+      message: killMessage(each, because),
+      because,
+    })
     return false
   }
+  if (resize === 'in place') draft.actions.push({ kind: 'resize', container: run, life: each })
   return each.gate === 'ready' ? health.isReady : health.isStarted
+}
+
+function killMessage(each: ContainerLife, because: 'changed' | 'resized' | 'liveness' | 'startup'): string {
+  if (because === 'changed') return `Container ${each.name} definition changed, will be restarted`
+  if (because === 'resized') return `Container ${each.name} resize requires restart`
+  return `Container ${each.name} failed ${because} probe, will be restarted`
 }
 
 function mayRunAgain(each: ContainerLife, run: ContainerState, facts: PodFacts): boolean {

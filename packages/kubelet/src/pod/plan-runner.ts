@@ -1,8 +1,10 @@
+import { messageOf } from '@outrigger/foundation'
 import type { PodStatus } from '@outrigger/kube'
 import type { PodProbes } from '../probe/pod-probes.ts'
 import { notAuthorizedReason } from '../volume/reference-policy.ts'
+import { amountOf } from './amount.ts'
 import { identityOf } from './container-record.ts'
-import { hostsPath } from './container-spec.ts'
+import { containerResources, hostsPath } from './container-spec.ts'
 import { ContainerStarter, type StartOrder } from './container-starter.ts'
 import type { ContainerStopper } from './container-stopper.ts'
 import { collectEndedRuns } from './ended-runs.ts'
@@ -10,6 +12,7 @@ import type { NodeContext } from './node-context.ts'
 import { isAlive, latestRun, type ObservedPod } from './observed-pod.ts'
 import type { PodAction, PodPlan } from './plan-pod.ts'
 import { graceOf, type PodMoment, placeOf, podIpsOf, probeGraceOf, stopPlaceOf } from './pod-moment.ts'
+import type { ResourceAllocation } from './resource-allocation.ts'
 import { hostsFile } from './sandbox-spec.ts'
 import { SandboxStarter } from './sandbox-starter.ts'
 import type { VolumeKeeper } from './volume-keeper.ts'
@@ -20,6 +23,7 @@ export interface PlanRunnerOptions {
   readonly stopper: ContainerStopper
   readonly probes: PodProbes
   readonly volumes: VolumeKeeper
+  readonly allocation: ResourceAllocation
   readonly waiting: WaitingReasons
   readonly lookAgainIn: (milliseconds: number) => void
   /** Asks the runtime anew. */
@@ -27,6 +31,9 @@ export interface PlanRunnerOptions {
   /** The status as it was written last, by whomever. */
   readonly lastStatus: () => PodStatus
 }
+
+/** Milliseconds until limits that the runtime refused are tried again. */
+const resizePause = 10_000
 
 /** Failures to start that are tried again only after a pause, unless something they hang on changes. */
 const retriesLater: ReadonlySet<string> = new Set([
@@ -96,7 +103,8 @@ export class PlanRunner {
       case 'kill': {
         const { life, container, message, because } = action
         this.#restartWanted.add(life.name)
-        const grace = because === 'changed' ? graceOf(pod) : probeGraceOf(pod, life.spec, because)
+        const isProbe = because === 'liveness' || because === 'startup'
+        const grace = isProbe ? probeGraceOf(pod, life.spec, because) : graceOf(pod)
         await stopper.stop(pod, life, container, message, grace, stopPlaceOf(moment, context), signal)
         return true
       }
@@ -105,7 +113,36 @@ export class PlanRunner {
         return true
       case 'start':
         return this.#start(action, moment, signal)
+      case 'resize':
+        return this.#resize(action, moment, signal)
     }
+  }
+
+  /** Gives a running container other limits. What the runtime refuses is tried again after a pause. */
+  async #resize(
+    { container, life }: Extract<PodAction, { kind: 'resize' }>,
+    { pod }: PodMoment,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { context, allocation, lookAgainIn } = this.#options
+    const { runtime, clock } = context
+    const due = this.#retryAt.get(life.name) ?? 0
+    if (clock.now() < due) {
+      lookAgainIn(due - clock.now())
+      return false
+    }
+    try {
+      const nodeMemory = amountOf(context.allocatable['memory'])
+      await runtime.updateResources?.(container.id, containerResources(pod, life.spec, nodeMemory), signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      allocation.noteError(`container ${life.name}: ${messageOf(error)}`)
+      this.#retryAt.set(life.name, clock.now() + resizePause)
+      lookAgainIn(resizePause)
+      return false
+    }
+    allocation.noteInForce(container, life.spec.resources ?? {})
+    return true
   }
 
   async #start(

@@ -38,6 +38,7 @@ export function podConditions(
   const own = ownTypes.map((type) => stamped(type, drafts[type], previous, input))
   return [
     ...previous.filter((condition) => !isOwnCondition(condition.type)),
+    ...resizeConditions(input, previous),
     ...sidecarCondition(input, previous),
     ...own,
   ]
@@ -64,6 +65,19 @@ function sidecarCondition(input: StatusInput, previous: readonly PodCondition[])
   }
   if (!previous.some((condition) => condition.type === sidecarConditionType)) return []
   return [stamped(sidecarConditionType, { status: 'True' }, previous, input)]
+}
+
+/** Conditions that are there only while a resize waits or is under way. */
+function resizeConditions(input: StatusInput, previous: readonly PodCondition[]): PodCondition[] {
+  const { refusal, isInProgress, error } = input.resize
+  const draft = (type: string, rest: Partial<Draft>) =>
+    stamped(type, { status: 'True', ...rest }, previous, input)
+  return [
+    ...(refusal === undefined ? [] : [draft('PodResizePending', refusal)]),
+    ...(isInProgress
+      ? [draft('PodResizeInProgress', error === undefined ? {} : { reason: 'Error', message: error })]
+      : []),
+  ]
 }
 
 function stamped(

@@ -90,6 +90,8 @@ function statusOf(step: Step, recording: Recording, previous: PodStatus): PodSta
     hostIps: step.status.hostIPs?.map(({ ip }) => ip) ?? [],
     now: Date.parse(newestTime(step.status)),
     hold: undefined,
+    resize: { refusal: undefined, isInProgress: false, error: undefined },
+    resourcesOf: () => ({}),
   })
 }
 

@@ -10,9 +10,10 @@ import { latestRun, type ObservedPod, observePod, runningContainers } from './ob
 import { type PodPlan, planPod } from './plan-pod.ts'
 import { PlanRunner } from './plan-runner.ts'
 import { podConcern } from './pod-concern.ts'
-import { type PodLife, podLife, restartsAfter } from './pod-life.ts'
+import { type ContainerLife, type PodLife, podLife, restartsAfter } from './pod-life.ts'
 import { graceOf, type PodMoment, podIpsOf, stopPlaceOf } from './pod-moment.ts'
 import { podStatus, refusedStatus } from './pod-status.ts'
+import { type GrantResources, needsRestart, ResourceAllocation, resizeText } from './resource-allocation.ts'
 import { sidecarHold, sidecarHoldEvent } from './sidecar-hold.ts'
 import type { PodVerdict, WaitingReason } from './status-input.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -26,11 +27,16 @@ export interface PodWorkerOptions {
   readonly pod: Pod
   /** Says why this node does not take a pod that it has not run yet, or undefined. */
   readonly admit: (pod: Pod, life: PodLife, signal: AbortSignal) => Promise<PodVerdict | undefined>
+  /** Counts what a running pod asks for now, or says why the node cannot give it. */
+  readonly grant: GrantResources
   /** The pod will use nothing any more. */
   readonly onEnded: () => void
   /** Nothing of the pod is left on this node and in the API. */
   readonly onGone: () => void
 }
+
+/** Milliseconds until room is looked for again, for a pod that is to grow. */
+const deferredPause = 5_000
 
 /**
  * Brings one pod of the node to what its object says, over and over: observe, say, plan, act.
@@ -50,6 +56,7 @@ export class PodWorker {
   readonly #writer: StatusWriter
   readonly #waiting = new WaitingReasons()
   readonly #volumes: VolumeKeeper
+  readonly #allocation: ResourceAllocation
   readonly #runner: PlanRunner
   #pod: Pod
   #life: PodLife
@@ -63,6 +70,7 @@ export class PodWorker {
   #isSettled = false
   #isReleased = false
   #hold: WaitingReason | undefined
+  #isResizing = false
 
   constructor(options: PodWorkerOptions) {
     const { context, pod } = options
@@ -70,7 +78,8 @@ export class PodWorker {
     this.#context = context
     this.#pod = pod
     this.uid = pod.metadata.uid ?? ''
-    this.#life = podLife(pod, context)
+    this.#allocation = new ResourceAllocation(pod)
+    this.#life = podLife(this.#allocation.granted(pod), context)
     this.#loop = new WorkLoop({
       clock: context.clock,
       random: context.random,
@@ -93,6 +102,7 @@ export class PodWorker {
       stopper: this.#stopper,
       probes: this.#probes,
       volumes: this.#volumes,
+      allocation: this.#allocation,
       waiting: this.#waiting,
       lookAgainIn,
       observe: async (signal) => {
@@ -129,7 +139,7 @@ export class PodWorker {
     this.#pod = pod
     this.#writer.adopt(pod.status)
     if (pod.metadata.generation !== before.metadata.generation || pod.spec !== before.spec) {
-      this.#life = podLife(pod, this.#context)
+      this.#life = podLife(this.#allocation.granted(pod), this.#context)
       // A new image deserves a first attempt, whatever the old one came to.
       for (const [name, life] of this.#life.containers) {
         const old = [...before.spec.containers, ...(before.spec.initContainers ?? [])].find(
@@ -192,6 +202,7 @@ export class PodWorker {
     if (this.#mustEnd()) return this.#end(signal)
     if (!this.#isAdmitted && !(await this.#admit(signal))) return 'again'
     this.#hold = this.#decideHold()
+    this.#reviewResources()
     this.#say()
     if (this.#hold !== undefined) return 'rest'
     if (!(await this.#volumes.prepare(this.#moment(), signal))) {
@@ -248,7 +259,36 @@ export class PodWorker {
     return {
       health: (run: ContainerState) => this.#probes.health(run),
       restartWanted: this.#runner.restartWanted,
+      resize: ({ spec }: ContainerLife, run: ContainerState) => {
+        if (!this.#allocation.isBehind(run)) return undefined
+        return needsRestart(spec, this.#allocation.inForce(run))
+          ? ('restart' as const)
+          : ('in place' as const)
+      },
     }
+  }
+
+  // -- resizing
+
+  #reviewResources(): void {
+    const pod = this.#pod
+    const news = this.#allocation.review(pod, this.#options.grant)
+    const { refusal, isInProgress } = this.#resizeState()
+    if (refusal?.reason === 'Deferred') this.#loop.lookAgainIn(deferredPause)
+    if (news === 'granted') this.#life = podLife(this.#allocation.granted(pod), this.#context)
+    if (news !== undefined && news !== 'granted') {
+      const text = resizeText(pod, news.message)
+      this.#context.record(pod, 'Warning', `Resize${news.reason}`, `Pod resize ${news.reason}: ${text}`)
+    } else if (isInProgress !== this.#isResizing) {
+      this.#isResizing = isInProgress
+      const step = isInProgress ? 'Started' : 'Completed'
+      const message = `Pod resize ${step.toLowerCase()}: ${resizeText(pod)}`
+      this.#context.record(pod, 'Normal', `Resize${step}`, message)
+    }
+  }
+
+  #resizeState() {
+    return this.#allocation.state([...this.#observed.runs.values()].flatMap((runs) => runs[0] ?? []))
   }
 
   // -- refusing and holding
@@ -320,6 +360,8 @@ export class PodWorker {
       hostIps: context.hostIps,
       now: context.clock.now(),
       hold: this.#hold,
+      resize: this.#resizeState(),
+      resourcesOf: (run) => this.#allocation.inForce(run),
     })
   }
 

@@ -1,8 +1,9 @@
-import type { Pod, PodStatus } from '@outrigger/kube'
+import type { Pod, PodStatus, ResourceRequirements } from '@outrigger/kube'
 import type { ContainerState } from '../runtime.ts'
 import type { ObservedPod } from './observed-pod.ts'
 import type { ContainerHealth } from './plan-pod.ts'
 import type { ContainerLife, PodLife } from './pod-life.ts'
+import type { ResizeState } from './resource-allocation.ts'
 
 /** Everything a pod's status follows from. */
 export interface StatusInput {
@@ -30,6 +31,9 @@ export interface StatusInput {
   readonly now: number
   /** A condition that only this kubelet writes, for pods it does not start yet. */
   readonly hold: WaitingReason | undefined
+  readonly resize: ResizeState
+  /** Limits and requests that are in force in a run. */
+  readonly resourcesOf: (run: ContainerState) => ResourceRequirements
 }
 
 export interface WaitingReason {

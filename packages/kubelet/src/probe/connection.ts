@@ -118,7 +118,8 @@ export async function grpcHealth(
 
 function askHealth(session: ClientHttp2Session, service: string): Promise<number> {
   const name = Buffer.from(service, 'utf8')
-  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length & 0x7f]), name])
+  const message =
+    name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, ...varint(name.length)]), name])
   const frame = Buffer.alloc(5)
   frame.writeUInt32BE(message.length, 1)
   return new Promise((resolve, reject) => {
@@ -146,4 +147,9 @@ function askHealth(session: ClientHttp2Session, service: string): Promise<number
     })
     stream.end(Buffer.concat([frame, message]))
   })
+}
+
+/** A length as protobuf writes it: seven bits a byte, the lowest first. */
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)]
 }
