@@ -1,4 +1,13 @@
-import { type FieldError, type IntOrString, invalid, required } from '@outrigger/kube'
+import {
+  annotationsSize,
+  type FieldError,
+  type IntOrString,
+  invalid,
+  maxAnnotationsSize,
+  qualifiedNameProblems,
+  required,
+  tooLong,
+} from '@outrigger/kube'
 import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
 import { revisionName } from './sidecar-set-revision.ts'
 
@@ -107,7 +116,11 @@ export function patchMetadataErrors({ patchPodMetadata }: SidecarSetSpec): Field
     for (const key of keys) {
       if (seen.has(key)) errors.push(required(field, `annotation key ${key} already exists in another entry`))
       seen.add(key)
+      for (const problem of qualifiedNameProblems(key.toLowerCase()))
+        errors.push(invalid('patchPodMetadata.annotations', key, problem))
     }
+    if (annotationsSize(annotations ?? {}) > maxAnnotationsSize)
+      errors.push(tooLong('patchPodMetadata.annotations', maxAnnotationsSize))
   }
   return errors
 }

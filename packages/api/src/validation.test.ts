@@ -97,6 +97,11 @@ describe('validation of a SidecarSet', () => {
       /resourcesExpr.limits.cpu: Invalid value: "cpu\*cpu"/,
     ],
     [
+      'a patched annotation whose key is none',
+      { patchPodMetadata: [{ annotations: { 'not a key': 'x' } }] },
+      /^patchPodMetadata.annotations: Invalid value: "not a key"/,
+    ],
+    [
       'a revision that names nothing',
       { injectionStrategy: { revision: { policy: 'Partial' } } },
       /^revision: .*cannot both be empty/,

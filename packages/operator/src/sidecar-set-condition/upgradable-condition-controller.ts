@@ -1,3 +1,4 @@
+import type { SidecarSet } from '@outrigger/api'
 import { type Client, isConflict, isNotFound } from '@outrigger/client'
 import {
   type Controller,
@@ -8,7 +9,7 @@ import {
   waitForChange,
 } from '@outrigger/controller'
 import { type Clock, formatTime, type Logger, type Random } from '@outrigger/foundation'
-import { keyOf, type Pod, parseKey, resources } from '@outrigger/kube'
+import { keyOf, type Namespace, type Pod, parseKey, resources } from '@outrigger/kube'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import { missingCondition } from './upgradable-condition.ts'
 
@@ -18,6 +19,8 @@ export interface UpgradableConditionOptions {
   readonly random: Random
   readonly logger: Logger
   readonly pods: Informer<Pod>
+  readonly sidecarSets: Informer<SidecarSet>
+  readonly namespaces: Informer<Namespace>
   readonly feed: LedgerFeed
 }
 
@@ -26,7 +29,7 @@ const coalescing = 500
 
 /** Says on each pod whether its SidecarSets can be upgraded in place. */
 export function createUpgradableConditionController(options: UpgradableConditionOptions): Controller {
-  const { client, clock, pods, feed } = options
+  const { client, clock, pods, sidecarSets, namespaces, feed } = options
   const missing = (pod: Pod) => missingCondition(pod, keyOf(pod), feed.ledger, formatTime(clock.now()))
   const reconcile = async (key: string, signal: AbortSignal): Promise<Outcome> => {
     const pod = pods.store.get(key)
@@ -54,7 +57,8 @@ export function createUpgradableConditionController(options: UpgradableCondition
     name: 'sidecarset-condition',
     reconcile,
     concurrency: 4,
-    informers: [pods],
+    // An entry of a SidecarSet that is merely not known yet must not look like one that is gone.
+    informers: [pods, sidecarSets, namespaces],
     sources: [
       (enqueue) =>
         feed.listen({

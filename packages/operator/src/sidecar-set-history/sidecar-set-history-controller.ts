@@ -17,7 +17,7 @@ import {
   waitForChange,
 } from '@outrigger/controller'
 import { type Clock, type Logger, messageOf, type Random } from '@outrigger/foundation'
-import { type ControllerRevision, deepEqual, resources } from '@outrigger/kube'
+import { type ControllerRevision, deepEqual, type Namespace, type Pod, resources } from '@outrigger/kube'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import type { RevisionHistory } from './revision-history.ts'
 import { superfluous } from './truncation.ts'
@@ -30,6 +30,8 @@ export interface SidecarSetHistoryOptions {
   /** Where revisions are kept: the manager's own. */
   readonly namespace: string
   readonly sidecarSets: Informer<SidecarSet>
+  readonly pods: Informer<Pod>
+  readonly namespaces: Informer<Namespace>
   /** Needs the indexes of `revisionIndexes`. */
   readonly revisions: Informer<ControllerRevision>
   readonly history: RevisionHistory
@@ -43,13 +45,14 @@ const idle = 30_000
 
 /** Records every content of a SidecarSet as a ControllerRevision, and drops the oldest beyond the limit. */
 export function createSidecarSetHistoryController(options: SidecarSetHistoryOptions): Controller {
-  const { sidecarSets, revisions, feed } = options
+  const { sidecarSets, revisions, pods, namespaces, feed } = options
   const registrar = new Registrar(options)
   return createController({
     ...options,
     name: 'sidecarset-history',
     reconcile: (name, signal) => registrar.reconcile(name, signal),
-    informers: [sidecarSets, revisions],
+    // Without all pods a revision that one of them carries would look unused.
+    informers: [sidecarSets, revisions, pods, namespaces],
     sources: [
       // The ledger knows which revisions pods carry; what they let go of may be old enough to be dropped.
       (enqueue) => feed.listen({ sidecarSetChanged: (name) => enqueue(name, idle) }),

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { judged } from '../sidecar-set-status/pod-view.ts'
 import { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { filebeat, pod } from '../testdata/objects.ts'
-import { patchBodyOf, upgradeChange } from './pod-change.ts'
+import { patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
 import { chooseRound } from './rollout-round.ts'
 
 function selectPods(sidecarSet: SidecarSet, pods: readonly Pod[], held: readonly string[] = []) {
@@ -151,4 +151,151 @@ it('upgrading changes the image and records what ran before', () => {
     `{"filebeat":{"revision":"${hash}","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"filebeat":{"imageID":"filebeat:1@sha256:1"}}}}`,
   )
   expect(selectPods(next, [upgraded]).selected).toEqual([])
+})
+
+describe('the worked examples of rollouts', () => {
+  const agents = (image: string): SidecarSet =>
+    defaultSidecarSet({
+      apiVersion: 'apps.kruise.io/v1alpha1',
+      kind: 'SidecarSet',
+      metadata: { name: 'agents' },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        containers: [{ name: 'agent', image, volumeMounts: [{ name: 'agent-data', mountPath: '/data' }] }],
+        volumes: [{ name: 'agent-data' }],
+      },
+    })
+
+  it('12, a cold upgrade in place', () => {
+    const old = pod({
+      annotations: injectionAnnotations({}, [agents('example/agent:1.0')], '2026-01-01T10:00:00Z'),
+      spec: { containers: [{ name: 'agent', image: 'example/agent:1.0' }] },
+      status: {
+        containerStatuses: [
+          {
+            name: 'agent',
+            image: 'example/agent:1.0',
+            imageID: 'docker.io/example/agent@sha256:aaa',
+            ready: true,
+            restartCount: 0,
+          },
+        ],
+      },
+    })
+    const change = upgradeChange(old, judged(agents('example/agent:1.1')), '2026-01-01T10:05:00Z', '4711')
+    expect(change).toEqual({
+      images: [{ list: 'containers', name: 'agent', image: 'example/agent:1.1' }],
+      annotations: {
+        'kruise.io/sidecarset-hash':
+          '{"agents":{"updateTimestamp":"2026-01-01T10:05:00Z","hash":"294fx7z4d55d4fz8b2fv47xx8cz9z226z646zczx98wx65x59fb55d685b4bz87c","sidecarSetName":"agents","sidecarList":["agent"],"controllerRevision":"agents-85c5ccd687"}}',
+        'kruise.io/sidecarset-inplace-update-state':
+          '{"agents":{"revision":"294fx7z4d55d4fz8b2fv47xx8cz9z226z646zczx98wx65x59fb55d685b4bz87c","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"agent":{"imageID":"docker.io/example/agent@sha256:aaa"}}}}',
+      },
+    })
+  })
+
+  it('11, a hot upgrade and its end', () => {
+    const mesh = (tag: string): SidecarSet =>
+      defaultSidecarSet({
+        apiVersion: 'apps.kruise.io/v1alpha1',
+        kind: 'SidecarSet',
+        metadata: { name: 'mesh-set' },
+        spec: {
+          selector: { matchLabels: { app: 'web' } },
+          containers: [
+            {
+              name: 'mesh',
+              image: `example/mesh:${tag}`,
+              upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: 'example/mesh:empty' },
+            },
+          ],
+        },
+      })
+    const status = (name: string, tag: string) => ({
+      name,
+      image: `example/mesh:${tag}`,
+      imageID: `id-of-${tag}`,
+      ready: true,
+      restartCount: 0,
+    })
+    const before = pod({
+      annotations: injectionAnnotations({}, [mesh('v1')], '2026-01-01T10:00:00Z'),
+      spec: {
+        containers: [
+          { name: 'mesh-1', image: 'example/mesh:v1' },
+          { name: 'mesh-2', image: 'example/mesh:empty' },
+        ],
+      },
+      status: { containerStatuses: [status('mesh-1', 'v1'), status('mesh-2', 'empty')] },
+    })
+    const set = judged(mesh('v2'))
+    const changed = (subject: Pod, change: unknown) =>
+      applyStrategicMergePatch(subject, change, builtinSchema('io.k8s.api.core.v1.Pod')) as Pod
+    const upgrade = upgradeChange(before, set, '2026-01-01T10:05:00Z', '4711')
+    const hash = set.sidecarSet.metadata.annotations?.['kruise.io/sidecarset-hash']
+    expect(upgrade).toMatchObject({
+      images: [{ name: 'mesh-2', image: 'example/mesh:v2' }],
+      annotations: {
+        'kruise.io/sidecarset-working-hotupgrade-container': '{"mesh":"mesh-2"}',
+        'version.sidecarset.kruise.io/mesh-2': '4711',
+        'versionalt.sidecarset.kruise.io/mesh-2': '1',
+        'versionalt.sidecarset.kruise.io/mesh-1': '4711',
+        'kruise.io/sidecarset-inplace-update-state': `{"mesh-set":{"revision":"${hash}","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"mesh-2":{"imageID":"id-of-empty"}}}}`,
+      },
+    })
+    const upgraded = changed(before, patchBodyOf(before, upgrade))
+    expect(upgraded.metadata.annotations?.['version.sidecarset.kruise.io/mesh-1']).toBe('1')
+    expect(resetChange(upgraded, set)).toEqual({
+      images: [{ list: 'containers', name: 'mesh-1', image: 'example/mesh:empty' }],
+      annotations: {
+        'kruise.io/sidecarset-working-hotupgrade-container': '{"mesh":"mesh-2"}',
+        'version.sidecarset.kruise.io/mesh-1': '0',
+        'versionalt.sidecarset.kruise.io/mesh-2': '0',
+        'kruise.io/sidecarset-inplace-update-state': `{"mesh-set":{"revision":"${hash}","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"mesh-2":{"imageID":"id-of-empty"},"mesh-1":{"imageID":"id-of-v1"}}}}`,
+      },
+    })
+  })
+
+  it('19, one round: priority, then the default order, the partition last, and what is not ready free of charge', () => {
+    const old = version('filebeat:1')
+    const pods = Array.from({ length: 10 }, (_, i) => {
+      const made = carrier(`p${i}`, old, i !== 4, i === 0 ? { tier: 'canary' } : {})
+      return { ...made, metadata: { ...made.metadata, creationTimestamp: `2026-01-01T00:00:0${i}Z` } }
+    })
+    const next = version('filebeat:2', {
+      partition: '30%',
+      maxUnavailable: 2,
+      priorityStrategy: {
+        weightPriority: [{ weight: 10, matchSelector: { matchLabels: { tier: 'canary' } } }],
+      },
+    })
+    expect(selectPods(next, pods)).toMatchObject({ names: ['p0', 'p4', 'p9'], partition: 3, movable: 7 })
+  })
+})
+
+describe('the order of a rollout', () => {
+  const old = version('filebeat:1')
+  const all = { maxUnavailable: '100%' }
+
+  it('follows ordered keys, larger numbers first, and pods without any of them before all', () => {
+    const pods = [
+      carrier('none', old),
+      carrier('second-9', old, true, { second: 'x9' }),
+      carrier('first-2', old, true, { first: 'v2' }),
+      carrier('first-10', old, true, { first: 'v10', second: 'x' }),
+    ]
+    const next = version('filebeat:2', {
+      ...all,
+      priorityStrategy: { orderPriority: [{ orderedKey: 'first' }, { orderedKey: 'second' }] },
+    })
+    expect(selectPods(next, pods).names).toEqual(['none', 'first-10', 'first-2', 'second-9'])
+  })
+
+  it('is scattered over the values of a label', () => {
+    const pods = ['a', 'b', 'c', 'd', 'e', 'f'].map((name, i) =>
+      carrier(name, old, true, i < 3 ? { zone: 'one' } : {}),
+    )
+    const next = version('filebeat:2', { ...all, scatterStrategy: [{ key: 'zone', value: 'one' }] })
+    expect(selectPods(next, pods).names).toEqual(['a', 'd', 'e', 'b', 'f', 'c'])
+  })
 })
