@@ -9,7 +9,7 @@ import {
   type RoleBinding,
   resources,
 } from '@outrigger/kube'
-import { defaultNames, ensureObject, managerRules } from '@outrigger/operator'
+import { defaultNames, ensureObject, managerRules, virtualNodeRules } from '@outrigger/operator'
 import { managerUser, virtualNodesGroup } from '../cluster-certificates.ts'
 
 const rbac = 'rbac.authorization.k8s.io'
@@ -35,7 +35,7 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
     ...clusterWide('outrigger-manager', manager.cluster, user).map(({ resource, object }) =>
       ensure(resource, object),
     ),
-    ...clusterWide('outrigger-virtual-nodes', virtualNodeRules, group).map(({ resource, object }) =>
+    ...clusterWide('outrigger-virtual-nodes', virtualNodeRules(), group).map(({ resource, object }) =>
       ensure(resource, object),
     ),
     ensure<Role>(resources.roles, {
@@ -53,14 +53,6 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
     }),
   ])
 }
-
-const virtualNodeRules: PolicyRule[] = [
-  {
-    apiGroups: ['sidecarset.alibabacloud.com'],
-    resources: ['sidecarsetresourcebindings'],
-    verbs: ['get', 'list', 'watch'],
-  },
-]
 
 function clusterWide(
   name: string,
