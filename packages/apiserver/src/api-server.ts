@@ -22,7 +22,6 @@ import {
 import { type Access, createAccess } from './auth/access.ts'
 import { createRoleAggregation } from './auth/role-aggregation.ts'
 import type { StaticToken } from './auth/static-tokens.ts'
-import { withCoreHabits } from './core-habits.ts'
 import { type CustomResources, createCustomResources } from './custom/custom-resources.ts'
 import { createDefinitionResource } from './custom/definition-resource.ts'
 import { ensureDefaultNamespaces } from './default-namespaces.ts'
@@ -221,7 +220,7 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
   }
   registry.add(
     ...inDiscoveryOrder([
-      ...builtInResources(environment).map(withCoreHabits),
+      ...builtInResources(environment),
       ...access.reviewResources,
       createDefinitionResource(),
     ]),

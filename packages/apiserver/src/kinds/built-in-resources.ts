@@ -14,6 +14,7 @@ import { clusterCells } from './cells/cluster-cells.ts'
 import { columnDescription } from './cells/column-descriptions.ts'
 import { rareCells } from './cells/rare-cells.ts'
 import { workloadCells } from './cells/workload-cells.ts'
+import { withCoreHabits } from './core/core-habits.ts'
 import { coreKinds } from './core/core-kinds.ts'
 import type { KindsEnvironment } from './environment.ts'
 import type { KindBuilders, KindDefinition } from './kind-definition.ts'
@@ -42,7 +43,7 @@ export function builtInResources(environment: KindsEnvironment): readonly Resour
       for (const { version, resources } of versions)
         for (const entry of resources) {
           const resource = resourceOf(group, version, entry, environment)
-          if (resource !== undefined) found.push(resource)
+          if (resource !== undefined) found.push(withCoreHabits(resource))
         }
     }
   return found

@@ -1,4 +1,14 @@
-import { type FieldError, forbidden, invalid, type LabelSelector, required } from '@outrigger/kube'
+import {
+  compileLabelSelector,
+  type FieldError,
+  forbidden,
+  formatLabelSelector,
+  invalid,
+  type LabelMatcher,
+  type LabelSelector,
+  required,
+  SelectorError,
+} from '@outrigger/kube'
 import { labelValueProblems, qualifiedNameProblems } from './name-rules.ts'
 
 /** Collects what is wrong; validators push into it rather than join lists on the way that is almost always good. */
@@ -82,43 +92,29 @@ export function isEmptySelector(selector: LabelSelector): boolean {
   )
 }
 
-/** Whether labels fulfil every requirement of a selector. An empty selector fits all, a missing one nothing. */
+/**
+ * Whether labels fulfil every requirement of a selector. An empty selector fits all; a missing one, and one that cannot
+ * be used, nothing.
+ */
 export function selectorFits(
   selector: LabelSelector | undefined,
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
-  if (selector === undefined) return false
-  for (const key in selector.matchLabels) if (labels?.[key] !== selector.matchLabels[key]) return false
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels?.[key]
-    switch (operator) {
-      case 'In':
-        return value !== undefined && values.includes(value)
-      case 'NotIn':
-        return value === undefined || !values.includes(value)
-      case 'Exists':
-        return value !== undefined
-      default:
-        return value === undefined
-    }
-  })
+  return compile(selector)?.matches(labels) ?? false
 }
 
 /** A selector as text, the way columns and Scale show it: `app=web,tier in (a,b)`; `<none>` is the caller's. */
 export function formatSelector(selector: LabelSelector | undefined): string {
-  if (selector === undefined) return ''
-  const parts: { readonly key: string; readonly text: string }[] = []
-  for (const key in selector.matchLabels) parts.push({ key, text: `${key}=${selector.matchLabels[key]}` })
-  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const set = `(${[...values].sort().join(',')})`
-    if (operator === 'In') parts.push({ key, text: `${key} in ${set}` })
-    else if (operator === 'NotIn') parts.push({ key, text: `${key} notin ${set}` })
-    else parts.push({ key, text: operator === 'Exists' ? key : `!${key}` })
+  return formatLabelSelector(compile(selector)?.requirements ?? [])
+}
+
+function compile(selector: LabelSelector | undefined): LabelMatcher | undefined {
+  try {
+    return compileLabelSelector(selector)
+  } catch (error) {
+    if (error instanceof SelectorError) return undefined
+    throw error
   }
-  return parts
-    .sort((left, right) => (left.key < right.key ? -1 : left.key > right.key ? 1 : 0))
-    .map((part) => part.text)
-    .join(',')
 }
 
 /** Whole numbers and percentages as `maxUnavailable` takes them. */

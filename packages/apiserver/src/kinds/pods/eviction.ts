@@ -3,7 +3,7 @@ import { type ObjectKey, type Pod, type PodDisruptionBudget, resources } from '@
 import type { Subresource } from '../../registry/resource.ts'
 import { badRequest, conflict, internalError, notFound, StatusError } from '../../registry/status-error.ts'
 import type { KindsEnvironment } from '../environment.ts'
-import { isEmptySelector, selectorFits } from '../field-checks.ts'
+import { selectorFits } from '../field-checks.ts'
 import { knownSchema } from '../known-schema.ts'
 
 interface DeleteOptions {
@@ -78,10 +78,7 @@ async function askBudget(
   const { namespace = '', name = '', labels } = pod.metadata
   const budgets = [
     ...environment.objects.list<PodDisruptionBudget>(resources.podDisruptionBudgets, namespace),
-  ].filter(
-    ({ spec }) =>
-      spec?.selector !== undefined && (isEmptySelector(spec.selector) || selectorFits(spec.selector, labels)),
-  )
+  ].filter(({ spec }) => selectorFits(spec?.selector, labels))
   if (budgets.length === 0) return
   const [budget] = budgets
   if (budgets.length > 1 || budget === undefined)

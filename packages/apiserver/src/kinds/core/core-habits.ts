@@ -1,5 +1,5 @@
 import type { KubeObject, Pod } from '@outrigger/kube'
-import type { Resource } from './registry/resource.ts'
+import type { Resource } from '../../registry/resource.ts'
 
 /** Core resources whose DELETE answers with the object it deleted. */
 const returningDeleted = new Set([
