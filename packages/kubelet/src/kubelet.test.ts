@@ -65,6 +65,23 @@ describe('a pod on a node', () => {
     })
   })
 
+  test('holds a failing container back as before when the kubelet was restarted', async () => {
+    node = await aNode()
+    node.api.put(resources.pods, aPod({ containers: [aContainer({ command: ['sh', '-c', 'exit 1'] })] }))
+    await node.pass(35)
+    expect(node.pod()?.status?.containerStatuses?.[0]?.restartCount).toBe(3)
+    node = await node.restart()
+    const counts: number[] = []
+    for (let second = 0; second < 40; second++) {
+      await node.pass(1)
+      counts.push(node.pod()?.status?.containerStatuses?.[0]?.restartCount ?? 0)
+    }
+
+    expect(counts[20]).toBe(3)
+    expect(counts.at(-1)).toBe(4)
+    expect(node.pod()?.status?.containerStatuses?.[0]?.state?.waiting?.message).toContain('back-off 1m20s')
+  })
+
   test('replaces the one container whose image changed', async () => {
     node = await aNode()
     const pod = aPod({ containers: [aContainer({ name: 'one' }), aContainer({ name: 'two' })] })

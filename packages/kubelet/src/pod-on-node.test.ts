@@ -379,6 +379,21 @@ describe('images and admission', () => {
     expect(node.pod()?.status).toMatchObject({ phase: 'Failed', reason: 'DeadlineExceeded' })
   })
 
+  test('a pod that became ready gives no reason for not being ready any more', async () => {
+    node = await aNode()
+    const readinessProbe = { exec: { command: ['test', '-f', '/tmp/up'] }, periodSeconds: 1 }
+    const main = aContainer({ command: run('sleep 3; touch /tmp/up; sleep 3600'), readinessProbe })
+    node.api.put(resources.pods, aPod({ containers: [main] }))
+    const ready = () => node.pod()?.status?.conditions?.find(({ type }) => type === 'Ready')
+
+    await node.pass(2)
+    expect(ready()).toMatchObject({ status: 'False', reason: 'ContainersNotReady' })
+    await node.pass(4)
+    expect(ready()).toMatchObject({ status: 'True' })
+    expect(ready()).not.toHaveProperty('reason')
+    expect(ready()).not.toHaveProperty('message')
+  })
+
   test('a readiness gate is opened by somebody else', async () => {
     node = await aNode()
     node.api.put(resources.pods, aPod({ readinessGates: [{ conditionType: 'example.com/lb' }] }))

@@ -21,6 +21,8 @@ export interface StartOrder {
   readonly life: ContainerLife
   readonly attempt: number
   readonly after: ContainerState | undefined
+  /** The run before that one. */
+  readonly beforeThat: ContainerState | undefined
   readonly sandbox: SandboxState
   readonly place: PodPlace
   readonly volumes: ReadonlyMap<string, PreparedVolume>
@@ -89,6 +91,10 @@ export class ContainerStarter {
     const { after, life, pod } = order
     if (after === undefined || after.state !== 'exited') return undefined
     const key = backoffKey(life)
+    if (order.beforeThat !== undefined) {
+      const began = after.startedAt || after.createdAt
+      this.#backoff.takeUp(key, began - order.beforeThat.finishedAt, began)
+    }
     const until = this.#backoff.waitUntil(key, after.finishedAt, clock.now())
     if (until === undefined) return undefined
     if (!this.#told.has(after.id)) {

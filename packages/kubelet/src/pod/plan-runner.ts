@@ -1,9 +1,10 @@
 import { messageOf } from '@outrigger/foundation'
 import type { PodStatus } from '@outrigger/kube'
 import type { PodProbes } from '../probe/pod-probes.ts'
+import type { ContainerState } from '../runtime.ts'
 import { notAuthorizedReason } from '../volume/reference-policy.ts'
 import { amountOf } from './amount.ts'
-import { identityOf } from './container-record.ts'
+import { hashAnnotation, identityOf } from './container-record.ts'
 import { containerResources, hostsPath } from './container-spec.ts'
 import { ContainerStarter, type StartOrder } from './container-starter.ts'
 import type { ContainerStopper } from './container-stopper.ts'
@@ -167,6 +168,7 @@ export class PlanRunner {
       life,
       attempt: this.#attempt(action, moment),
       after: action.after,
+      beforeThat: runBefore(moment.observed, life.name, action.after),
       sandbox,
       place: placeOf(moment, context),
       volumes: this.#options.volumes.volumes,
@@ -218,4 +220,16 @@ export class PlanRunner {
     const life = moment.life.containers.get(name)
     await stopper.stop(pod, life, run, 'FailedPostStartHook', graceOf(pod), place, signal)
   }
+}
+
+/** The run before `run` with the same definition. */
+function runBefore(
+  observed: ObservedPod,
+  name: string,
+  run: ContainerState | undefined,
+): ContainerState | undefined {
+  const runs = observed.runs.get(name) ?? []
+  const before = run === undefined ? undefined : runs[runs.indexOf(run) + 1]
+  const isSame = before?.annotations[hashAnnotation] === run?.annotations[hashAnnotation]
+  return isSame && before?.state === 'exited' ? before : undefined
 }

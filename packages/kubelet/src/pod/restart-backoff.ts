@@ -30,6 +30,18 @@ export class RestartBackoff {
     this.#entries.set(key, { delay: isNew ? this.#initial : Math.min(this.#max, entry.delay * 2), at: now })
   }
 
+  /**
+   * Takes up what an earlier process had counted: the run that began at `at` had waited for `waited` milliseconds.
+   * Nothing happens where there is a count already.
+   */
+  takeUp(key: string, waited: number, at: number): void {
+    if (this.#entries.has(key)) return
+    let delay = this.#initial
+    // A wait is never shorter than its delay, and the next delay is twice that.
+    while (delay <= waited && delay < this.#max) delay = Math.min(this.#max, delay * 2)
+    this.#entries.set(key, { delay, at })
+  }
+
   forget(key: string): void {
     this.#entries.delete(key)
   }

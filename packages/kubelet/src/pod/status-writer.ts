@@ -1,6 +1,6 @@
 import { type Client, isConflict, isNotFound } from '@outrigger/client'
 import { backoffDelay, type Clock, type Logger, messageOf, type Random } from '@outrigger/foundation'
-import { type Pod, type PodStatus, resources } from '@outrigger/kube'
+import { type Pod, type PodCondition, type PodStatus, resources } from '@outrigger/kube'
 import { isOwnCondition, isPassingCondition } from './pod-conditions.ts'
 
 export interface StatusWriterOptions {
@@ -129,6 +129,7 @@ const ownFields = [
 function statusPatch(status: PodStatus, sent: PodStatus): object {
   const gone = ownFields.filter((key) => key in sent && !(key in status)).map((key) => [key, null])
   const own = status.conditions?.filter((condition) => isOwnCondition(condition.type))
+  const before = new Map(sent.conditions?.map((condition) => [condition.type, condition]))
   const types = new Set(own?.map(({ type }) => type))
   const passed = (sent.conditions ?? [])
     .filter(({ type }) => isPassingCondition(type) && !types.has(type))
@@ -137,10 +138,19 @@ function statusPatch(status: PodStatus, sent: PodStatus): object {
     ...status,
     ...Object.fromEntries(gone),
     ...(own !== undefined && {
-      conditions: [...own, ...passed],
+      conditions: [
+        ...own.map((condition) => ({ ...takenBack(before.get(condition.type), condition), ...condition })),
+        ...passed,
+      ],
       '$setElementOrder/conditions': own.map(({ type }) => ({ type })),
     }),
   }
+}
+
+/** A null for each field the condition had and has no more: merging by type would keep it. */
+function takenBack(before: PodCondition | undefined, now: PodCondition): Readonly<Record<string, null>> {
+  const gone = Object.keys(before ?? {}).filter((key) => !(key in now))
+  return Object.fromEntries(gone.map((key) => [key, null]))
 }
 
 /** The work goes on when the signal aborts; only the waiting ends. */
