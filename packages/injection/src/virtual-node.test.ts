@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { applyPlan } from './apply-plan.ts'
 import { expectedReferences, planPod } from './plan.ts'
-import { authoredPodErrors, injectedPodErrors, updatedPodErrors } from './pod-guard.ts'
+import { authoredPodErrors, falseClaimErrors, injectedPodErrors, updatedPodErrors } from './pod-guard.ts'
 import { facts, type PodDraft, pod, sidecarSet } from './testdata/builders.ts'
 import { destinationOf } from './virtual-node.ts'
 
@@ -189,5 +189,30 @@ describe('after injection', () => {
       metadata: { ...settled.metadata, labels: { ...settled.metadata.labels, mine: 'x' } },
     }
     expect(updatedPodErrors(labelled, settled)).toEqual([])
+  })
+})
+
+describe('records of injection', () => {
+  const key = 'kruise.io/sidecarset-injected-list'
+  const agents = sidecarSet('agents', { containers: [{ name: 'agent', image: 'a' }] })
+  const known = facts([agents])
+  const messages = (subject: ReturnType<typeof pod>) =>
+    falseClaimErrors(subject, known).map(({ field, detail }) => `${field}: ${detail}`)
+
+  it('are harmless on pods that stay on ordinary nodes', () => {
+    const restored = pod({ annotations: { [key]: 'agents' } })
+    expect(authoredPodErrors(restored, { goesToVirtualNode: false })).toEqual([])
+    expect(authoredPodErrors(restored)).toHaveLength(1)
+  })
+
+  it('must be true where a pod reaches a virtual node late', () => {
+    const subject = pod()
+    expect(messages(applyPlan(subject, planPod(subject, known)))).toEqual([])
+    expect(messages(pod({ annotations: { [key]: 'agents' } }))).toEqual([
+      `metadata.annotations[${key}]: claims SidecarSet agents, but the pod has no container agent`,
+    ])
+    expect(messages(pod({ annotations: { [key]: 'old-set' } }))).toEqual([
+      `metadata.annotations[${key}]: claims SidecarSet old-set, which is not one for this pod`,
+    ])
   })
 })

@@ -1,6 +1,7 @@
 import { defaultSidecarSet, type SidecarSet } from '@outrigger/api'
 import { injectionAnnotations } from '@outrigger/injection'
 import { applyStrategicMergePatch, builtinSchema, type Pod } from '@outrigger/kube'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { judged } from '../sidecar-set-status/pod-view.ts'
 import { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
@@ -297,5 +298,43 @@ describe('the order of a rollout', () => {
     )
     const next = version('filebeat:2', { ...all, scatterStrategy: [{ key: 'zone', value: 'one' }] })
     expect(selectPods(next, pods).names).toEqual(['a', 'd', 'e', 'b', 'f', 'c'])
+  })
+})
+
+describe('any round', () => {
+  const old = version('filebeat:1')
+  const amount = fc.oneof(
+    fc.integer({ min: 0, max: 12 }),
+    fc.integer({ min: 0, max: 100 }).map((value) => `${value}%`),
+  )
+  const one = fc.record({ isUpdated: fc.boolean(), ready: fc.boolean(), tier: fc.constantFrom('a', 'b') })
+
+  it('stays within partition and budget, and moves what both let move', () => {
+    fc.assert(
+      fc.property(
+        fc.array(one, { maxLength: 12 }),
+        amount,
+        amount,
+        fc.boolean(),
+        (fleet, partition, budget, scatters) => {
+          const next = version('filebeat:2', {
+            partition,
+            maxUnavailable: budget,
+            ...(scatters && { scatterStrategy: [{ key: 'tier', value: '*' }] }),
+          })
+          const pods = fleet.map(({ isUpdated, ready, tier }, i) =>
+            carrier(`p${i}`, isUpdated ? next : old, ready, { tier }),
+          )
+          const round = selectPods(next, pods)
+          const available = round.selected.filter((view) => view.isAvailable).length
+          expect(round.selected.length).toBeLessThanOrEqual(round.movable)
+          expect(round.movable + round.partition).toBeGreaterThanOrEqual(round.kinds.waiting)
+          expect(available).toBeLessThanOrEqual(Math.max(0, round.budget - round.spent))
+          if (round.movable > 0 && round.spent < round.budget) expect(round.selected).not.toEqual([])
+          expect(new Set(round.names).size).toBe(round.names.length)
+        },
+      ),
+      { numRuns: 300 },
+    )
   })
 })

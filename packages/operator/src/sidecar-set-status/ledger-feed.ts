@@ -50,11 +50,6 @@ export class LedgerFeed {
     }
   }
 
-  /** Takes in a write of ours at once. */
-  written(names: readonly string[]): void {
-    for (const name of names) this.#changed(name)
-  }
-
   #replay(listener: LedgerListener): void {
     const { sidecarSets, pods } = this.#options
     for (const { metadata } of sidecarSets.store.list()) listener.sidecarSetChanged?.(metadata.name)

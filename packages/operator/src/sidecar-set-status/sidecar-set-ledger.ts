@@ -66,10 +66,6 @@ export class SidecarSetLedger {
     return this.#entries.get(name)
   }
 
-  has(name: string): boolean {
-    return this.#entries.has(name)
-  }
-
   /** Takes in a new or changed SidecarSet and counts its pods anew. */
   setSidecarSet(sidecarSet: SidecarSet): void {
     const entry = new Entry(judged(sidecarSet))
