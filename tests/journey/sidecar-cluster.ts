@@ -11,6 +11,8 @@ import { type SmallCluster, startSmallCluster } from './small-cluster.ts'
 export interface SidecarCluster extends SmallCluster {
   startManager(): Promise<void>
   stopManager(): Promise<void>
+  /** Starts one of several managers that agree on a leader; resolves when it runs, with what stops it. */
+  startReplica(): Promise<() => Promise<void>>
 }
 
 const clock = new SystemClock()
@@ -40,7 +42,7 @@ export async function startSidecarCluster(): Promise<SidecarCluster> {
   const follower = runAll([createImageFollower(cluster)], stopping.signal)
   let manager: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
 
-  const startManager = async () => {
+  const run = async (leaderElection: boolean) => {
     const running = createManager({
       client,
       clock,
@@ -48,7 +50,7 @@ export async function startSidecarCluster(): Promise<SidecarCluster> {
       logger,
       identity: random.uuid(),
       userName: 'admin',
-      leaderElection: false,
+      leaderElection,
       webhook: {
         listen: { host: '127.0.0.1', port: 0 },
         target: (port) => ({ url: `https://127.0.0.1:${port}` }),
@@ -56,19 +58,31 @@ export async function startSidecarCluster(): Promise<SidecarCluster> {
       },
     })
     const stop = new AbortController()
-    manager = { stop, ended: running.run(stop.signal) }
+    const started = { stop, ended: running.run(stop.signal) }
     await running.ready
+    return started
+  }
+  const startManager = async () => {
+    manager = await run(false)
   }
   const stopManager = async () => {
     manager?.stop.abort()
     await manager?.ended
     manager = undefined
   }
+  const startReplica = async () => {
+    const { stop, ended } = await run(true)
+    return async () => {
+      stop.abort()
+      await ended
+    }
+  }
   await startManager()
   return {
     ...cluster,
     startManager,
     stopManager,
+    startReplica,
     async stop() {
       await stopManager()
       stopping.abort()

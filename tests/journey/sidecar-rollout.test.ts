@@ -208,6 +208,35 @@ describe('a rollout of new images', () => {
     await statusUntil('agents', ({ updatedReadyPods }) => updatedReadyPods === 5)
   })
 
+  test('survives the change of leaders, without a moment over the budget', async () => {
+    await cluster.client.create(
+      sidecarSets,
+      sidecarSet('agents', {}, { updateStrategy: { maxUnavailable: 1 } }),
+    )
+    await createPods(6)
+    await cluster.stopManager()
+    const stopFirst = await cluster.startReplica()
+    const stopSecond = await cluster.startReplica()
+    try {
+      await release('agents', image('2'))
+      let most = 0
+      const watched = (isDone: (updated: number) => boolean) =>
+        podsUntil((pods) => {
+          most = Math.max(most, pods.filter((pod) => !isReady(pod)).length)
+          return isDone(imagesOf(pods).filter((name) => name === 'agent:2').length)
+        })
+      await watched((updated) => updated >= 2)
+      await stopFirst()
+      await watched((updated) => updated === 6)
+      expect(most).toBeLessThanOrEqual(1)
+      await statusUntil('agents', ({ updatedReadyPods }) => updatedReadyPods === 6)
+    } finally {
+      await stopFirst()
+      await stopSecond()
+      await cluster.startManager()
+    }
+  })
+
   test('upgrades native sidecars where the SidecarSet asks for it', async () => {
     const native = sidecarSet(
       'natives',
