@@ -23,6 +23,17 @@ describe.skipIf(await mustSkip('interruptions.test.ts'))('pods whose keepers are
     await cluster?.stop()
     await rm(folder, { recursive: true, force: true })
   })
+  const requestOf = (pod: Pod) => statusOf(pod)?.resources?.requests?.['cpu']
+  const resize = (name: string, cpu: string) =>
+    cluster.admin.patch(
+      resources.pods,
+      { namespace: 'default', name },
+      {
+        type: 'strategic',
+        body: { spec: { containers: [{ name: 'main', resources: { requests: { cpu } } }] } },
+      },
+      { subresource: 'resize' },
+    )
   const runsOf = async (name: string) =>
     (await cluster.node.runtime.list(soon()))
       .filter(({ pod }) => pod.name === name)
@@ -36,10 +47,16 @@ spec:
   initContainers:
   - {name: setup, image: 'busybox:1.36', command: ['true']}
   containers:
-  - {name: main, image: 'busybox:1.36', command: [sh, -c, 'trap "exit 0" TERM; while true; do sleep 0.1; done']}
+  - name: main
+    image: busybox:1.36
+    command: [sh, -c, 'trap "exit 0" TERM; while true; do sleep 0.1; done']
+    resources: {requests: {cpu: 10m}}
   - {name: short, image: 'busybox:1.36', command: [sh, -c, 'test -f /tmp/x && sleep 3600; sleep 1; exit 1']}`)
-    const before = await cluster.until('found', 'ready', isReady)
+    await cluster.until('found', 'ready', isReady)
+    await resize('found', '20m')
+    const before = await cluster.until('found', 'resized', (pod) => requestOf(pod) === '20m')
     await cluster.stopKubelet()
+    await resize('found', '30m')
     const runs = await runsOf('found')
     // It ends while nobody looks.
     await eventually(
@@ -54,7 +71,15 @@ spec:
       'with a container started anew',
       (pod) => statusOf(pod, 'short')?.restartCount === 1,
     )
-    expect(statusOf(after, 'main')).toEqual(statusOf(before, 'main'))
+    // What was asked for meanwhile is done too, and what was done before is not done again.
+    const resized = await cluster.until('found', 'resized again', (pod) => requestOf(pod) === '30m')
+    const cpu = { cpu: '30m' }
+    expect(statusOf(resized, 'main')).toEqual({
+      ...statusOf(before, 'main'),
+      allocatedResources: cpu,
+      resources: { requests: cpu },
+    })
+    expect((await cluster.events('found')).filter((each) => each.includes('ResizeCompleted'))).toHaveLength(2)
     expect(statusOf(after, 'setup')).toEqual(statusOf(before, 'setup'))
     expect(statusOf(after, 'short')?.lastState?.terminated).toMatchObject({ exitCode: 1 })
     expect((await runsOf('found')).filter(({ name }) => name !== 'short')).toEqual(

@@ -73,7 +73,6 @@ spec:
     expect(statusOf(restarted, 'careful')?.resources?.limits).toMatchObject({ memory: '40Mi' })
     expect(statusOf(restarted, 'main')?.restartCount).toBe(0)
 
-    // The next kubelet knows what is in force.
     await cluster.remove('resize')
   })
 

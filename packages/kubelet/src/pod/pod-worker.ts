@@ -12,8 +12,9 @@ import { PlanRunner } from './plan-runner.ts'
 import { podConcern } from './pod-concern.ts'
 import { type ContainerLife, type PodLife, podLife, restartsAfter } from './pod-life.ts'
 import { graceOf, type PodMoment, podIpsOf, stopPlaceOf } from './pod-moment.ts'
+import { PodResize } from './pod-resize.ts'
 import { podStatus, refusedStatus } from './pod-status.ts'
-import { type GrantResources, needsRestart, ResourceAllocation, resizeText } from './resource-allocation.ts'
+import { type GrantResources, ResourceAllocation } from './resource-allocation.ts'
 import { sidecarHold, sidecarHoldEvent } from './sidecar-hold.ts'
 import type { PodVerdict, WaitingReason } from './status-input.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -35,9 +36,6 @@ export interface PodWorkerOptions {
   readonly onGone: () => void
 }
 
-/** Milliseconds until room is looked for again, for a pod that is to grow. */
-const deferredPause = 5_000
-
 /**
  * Brings one pod of the node to what its object says, over and over: observe, say, plan, act.
  *
@@ -57,6 +55,7 @@ export class PodWorker {
   readonly #waiting = new WaitingReasons()
   readonly #volumes: VolumeKeeper
   readonly #allocation: ResourceAllocation
+  readonly #resize: PodResize
   readonly #runner: PlanRunner
   #pod: Pod
   #life: PodLife
@@ -70,7 +69,6 @@ export class PodWorker {
   #isSettled = false
   #isReleased = false
   #hold: WaitingReason | undefined
-  #isResizing = false
 
   constructor(options: PodWorkerOptions) {
     const { context, pod } = options
@@ -96,6 +94,8 @@ export class PodWorker {
       onTurn: () => this.wake(),
       report: (fieldPath, message) => context.record(this.#pod, 'Warning', 'Unhealthy', message, fieldPath),
     })
+    const { grant } = options
+    this.#resize = new PodResize({ context, allocation: this.#allocation, grant, lookAgainIn })
     this.#volumes = new VolumeKeeper(context, this.#waiting, lookAgainIn)
     this.#runner = new PlanRunner({
       context,
@@ -139,7 +139,7 @@ export class PodWorker {
     this.#pod = pod
     this.#writer.adopt(pod.status)
     if (pod.metadata.generation !== before.metadata.generation || pod.spec !== before.spec) {
-      this.#life = podLife(this.#allocation.granted(pod), this.#context)
+      this.#readLife()
       // A new image deserves a first attempt, whatever the old one came to.
       for (const [name, life] of this.#life.containers) {
         const old = [...before.spec.containers, ...(before.spec.initContainers ?? [])].find(
@@ -202,7 +202,7 @@ export class PodWorker {
     if (this.#mustEnd()) return this.#end(signal)
     if (!this.#isAdmitted && !(await this.#admit(signal))) return 'again'
     this.#hold = this.#decideHold()
-    this.#reviewResources()
+    if (this.#resize.review(this.#pod, this.#observed)) this.#readLife()
     this.#say()
     if (this.#hold !== undefined) return 'rest'
     if (!(await this.#volumes.prepare(this.#moment(), signal))) {
@@ -218,6 +218,10 @@ export class PodWorker {
     const acted = await this.#runner.run(plan, this.#moment(), signal)
     if (!acted) this.#say()
     return acted ? 'again' : 'rest'
+  }
+
+  #readLife(): void {
+    this.#life = podLife(this.#allocation.granted(this.#pod), this.#context)
   }
 
   #moment(): PodMoment {
@@ -259,36 +263,8 @@ export class PodWorker {
     return {
       health: (run: ContainerState) => this.#probes.health(run),
       restartWanted: this.#runner.restartWanted,
-      resize: ({ spec }: ContainerLife, run: ContainerState) => {
-        if (!this.#allocation.isBehind(run)) return undefined
-        return needsRestart(spec, this.#allocation.inForce(run))
-          ? ('restart' as const)
-          : ('in place' as const)
-      },
+      resize: (life: ContainerLife, run: ContainerState) => this.#resize.stepFor(life, run),
     }
-  }
-
-  // -- resizing
-
-  #reviewResources(): void {
-    const pod = this.#pod
-    const news = this.#allocation.review(pod, this.#options.grant)
-    const { refusal, isInProgress } = this.#resizeState()
-    if (refusal?.reason === 'Deferred') this.#loop.lookAgainIn(deferredPause)
-    if (news === 'granted') this.#life = podLife(this.#allocation.granted(pod), this.#context)
-    if (news !== undefined && news !== 'granted') {
-      const text = resizeText(pod, news.message)
-      this.#context.record(pod, 'Warning', `Resize${news.reason}`, `Pod resize ${news.reason}: ${text}`)
-    } else if (isInProgress !== this.#isResizing) {
-      this.#isResizing = isInProgress
-      const step = isInProgress ? 'Started' : 'Completed'
-      const message = `Pod resize ${step.toLowerCase()}: ${resizeText(pod)}`
-      this.#context.record(pod, 'Normal', `Resize${step}`, message)
-    }
-  }
-
-  #resizeState() {
-    return this.#allocation.state([...this.#observed.runs.values()].flatMap((runs) => runs[0] ?? []))
   }
 
   // -- refusing and holding
@@ -360,7 +336,7 @@ export class PodWorker {
       hostIps: context.hostIps,
       now: context.clock.now(),
       hold: this.#hold,
-      resize: this.#resizeState(),
+      resize: this.#resize.state(this.#observed),
       resourcesOf: (run) => this.#allocation.inForce(run),
     })
   }
