@@ -21,8 +21,8 @@ interface ManagerSettings extends LogSettings, ConnectionSettings {
   readonly webhookUrl?: string
   readonly leaderElect: boolean
   readonly enableLeaderElection?: 'true' | 'false' | true
-  readonly metricsAddr?: ListenAddress
-  readonly healthProbeAddr?: ListenAddress
+  readonly metricsAddr?: ListenAddress | 'auto'
+  readonly healthProbeAddr?: ListenAddress | 'auto'
   readonly shutdownDelay?: number
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly v?: number
@@ -77,17 +77,21 @@ export function addManagerCommand(program: Command, environment: Environment): v
 }
 
 function addAddressFlags(command: Command): void {
-  const metrics = parseListenAddress('--metrics-addr')
-  const health = parseListenAddress('--health-probe-addr')
+  const metrics: (text: string) => ListenAddress | 'auto' | undefined = parseListenAddress('--metrics-addr')
+  const health: (text: string) => ListenAddress | 'auto' | undefined =
+    parseListenAddress('--health-probe-addr')
   command
-    .option('--metrics-addr <address>', 'where /metrics is served; 0 for nowhere (default: :8080)', metrics, {
-      port: 8080,
-    })
+    .option(
+      '--metrics-addr <address>',
+      'where /metrics is served; 0 for nowhere (default: :8080 in a cluster, else nowhere)',
+      metrics,
+      'auto',
+    )
     .option(
       '--health-probe-addr <address>',
-      'where /healthz and /readyz are served; 0 for nowhere (default: :8000)',
+      'where /healthz and /readyz are served; 0 for nowhere (default: :8000 in a cluster, else nowhere)',
       health,
-      { port: 8000 },
+      'auto',
     )
     .option('--v <level>', 'the same as -v', parseNumber('--v', 0, 10))
 }
@@ -108,7 +112,11 @@ async function beginManager(
   let manager: { readonly isReady: boolean } | undefined
   let isStopping = false
   const isReady = () => !isStopping && manager?.isReady === true
-  await startOps(settings, service, { traffic, host, isReady, isStopping: () => isStopping })
+  const addresses = {
+    metrics: addressOf(settings.metricsAddr, isInPod ? { port: 8080 } : undefined),
+    health: addressOf(settings.healthProbeAddr, isInPod ? { port: 8000 } : undefined),
+  }
+  await startOps(addresses, service, { traffic, host, isReady, isStopping: () => isStopping })
   const port = settings.webhookPort ?? Number(variables['WEBHOOK_PORT'] || 9876)
   const part = createManagerPart({
     client,
@@ -149,6 +157,19 @@ function lameDuck(leave: () => Promise<void>): Runnable {
   }
 }
 
+interface OpsAddresses {
+  readonly metrics: ListenAddress | undefined
+  readonly health: ListenAddress | undefined
+}
+
+/** On a laptop nobody scrapes, and a second manager there must not fail for a port that nobody asked for. */
+function addressOf(
+  given: ListenAddress | 'auto' | undefined,
+  usual: ListenAddress | undefined,
+): ListenAddress | undefined {
+  return given === 'auto' ? usual : given
+}
+
 interface OpsFacts {
   readonly traffic: ClientTraffic
   readonly host: string
@@ -157,8 +178,11 @@ interface OpsFacts {
 }
 
 /** Probes and metrics answer from the beginning to the very end; addresses that are the same share one server. */
-async function startOps(settings: ManagerSettings, service: Service, facts: OpsFacts): Promise<void> {
-  const { metricsAddr, healthProbeAddr } = settings
+async function startOps(
+  { metrics: metricsAddr, health: healthProbeAddr }: OpsAddresses,
+  service: Service,
+  facts: OpsFacts,
+): Promise<void> {
   const health: Record<string, () => OpsAnswer> = {
     '/healthz': healthPage('healthz', []),
     '/readyz': healthPage('readyz', [

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { aborted, deferred, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
+import { aborted, deferred, type Logger, messageOf, type Runnable, UserError } from '@outrigger/foundation'
 import type { ListenAddress } from './listen-address.ts'
 
 /** What a path answers. */
@@ -77,12 +77,20 @@ function send(response: ServerResponse, { status, contentType, body }: OpsAnswer
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(refusal(error, port)))
     server.listen({ port, ...(host !== undefined && { host }) }, () => {
-      server.off('error', reject)
       resolve((server.address() as AddressInfo).port)
     })
   })
+}
+
+function refusal(error: Error, port: number): Error {
+  if (!('code' in error) || error.code !== 'EADDRINUSE') return error
+  return new UserError(
+    `port ${port} is taken`,
+    'choose another with --metrics-addr and --health-probe-addr, or 0 for none',
+    { cause: error },
+  )
 }
 
 async function close(server: Server): Promise<void> {
