@@ -113,8 +113,11 @@ function progressing(
       message: message('has successfully progressed'),
     }
   }
+  const name = facts.current?.metadata.name ?? deployment.metadata.name
   const isNew =
-    before === undefined || before.reason === 'DeploymentPaused' || before.message?.includes(subject) !== true
+    before === undefined ||
+    before.reason === 'DeploymentPaused' ||
+    before.message?.includes(`"${name}"`) !== true
   if (isNew) {
     const isFresh = (facts.current?.status?.replicas ?? 0) === 0
     const reason = isFresh ? 'NewReplicaSetCreated' : 'FoundNewReplicaSet'
