@@ -59,9 +59,19 @@ export function send(response: AnyResponse, answer: Reply, warnings: ReadonlySet
         : Buffer.concat(body.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
   const headers = headersOf(answer.headers, warnings)
   headers['content-length'] = bytes.length
-  ;(response as ServerResponse).writeHead(answer.code, headers)
-  response.end(bytes)
+  const stream = 'stream' in response ? response.stream : undefined
+  if (stream?.destroyed || stream?.closed) return
+  if (stream === undefined || isBodiless(answer.code) || response.req.method === 'HEAD') {
+    ;(response as ServerResponse).writeHead(answer.code, headers)
+    response.end(bytes)
+  } else {
+    // Past the layer that imitates HTTP/1, which checks every header once more.
+    stream.respond({ ...headers, ':status': answer.code })
+    stream.end(bytes)
+  }
 }
+
+const isBodiless = (code: number) => code < 200 || code === 204 || code === 304
 
 /** Begins a streamed answer; the client gets the headers even if there is nothing to tell yet. */
 export function sendHead(
