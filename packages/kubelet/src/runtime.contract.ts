@@ -97,7 +97,7 @@ export function podRuntimeContract(name: string, makeRuntime: () => Promise<Runt
       expect(log).toMatch(/^\S+T\S+ stderr F err$/m)
     })
 
-    test('asks a container to end, and kills it when its grace is over', async () => {
+    test('asks a container to end, and lets it end in its own way', async () => {
       const { id } = await begin({
         command: ['sh', '-c', 'trap "exit 5" TERM; touch /tmp/set; while true; do sleep 0.2; done'],
       })
@@ -113,6 +113,24 @@ export function podRuntimeContract(name: string, makeRuntime: () => Promise<Runt
       await subject.wait(async () => isOver)
       await stopped
       expect(await stateOf(id)).toMatchObject({ state: 'exited', exitCode: 5 })
+    })
+
+    test('kills a container that is deaf when its grace is over', async () => {
+      const { id } = await begin({
+        command: ['sh', '-c', 'trap "" TERM; touch /tmp/set; while true; do sleep 0.2; done'],
+      })
+      await runtime.startContainer(id, signal)
+      await subject.wait(
+        async () => (await runtime.execSync(id, ['test', '-f', '/tmp/set'], 5, signal)).exitCode === 0,
+      )
+      let isOver = false
+      const stopped = runtime.stopContainer(id, 1, signal).then(() => {
+        isOver = true
+      })
+      await subject.wait(async () => isOver)
+      await stopped
+      expect(await stateOf(id)).toMatchObject({ state: 'exited', exitCode: 137 })
+      await runtime.stopContainer(id, 1, signal)
     })
 
     test('runs a command inside and hands back what it printed', async () => {
