@@ -7,6 +7,7 @@ import {
   required,
 } from '@outrigger/kube'
 import { isNativeSidecar, type SidecarContainer, type SidecarSetSpec } from './sidecar-set.ts'
+import { containerShapeErrors, volumeSourceErrors } from './validation-core.ts'
 import { resourcesPolicyErrors } from './validation-resources-policy.ts'
 
 const isQuantity = (value: string | number) => parseQuantity(value) !== undefined
@@ -18,13 +19,14 @@ export function containerErrors(spec: SidecarSetSpec): FieldError[] {
   const volumes = new Set<string>()
   spec.volumes?.forEach((volume, i) => {
     errors.push(...nameErrors(`spec.volumes[${i}].name`, volume.name, volumes))
+    errors.push(...volumeSourceErrors(`spec.volumes[${i}]`, volume))
   })
   const names = new Set<string>()
   for (const list of ['initContainers', 'containers'] as const) {
     spec[list]?.forEach((container, i) => {
       const path = `spec.${list}[${i}]`
       errors.push(...nameErrors(`${path}.name`, container.name, names))
-      errors.push(...coreErrors(path, container, volumes))
+      errors.push(...coreErrors(path, container, volumes), ...containerShapeErrors(path, container))
       errors.push(...resourcesPolicyErrors(path, container, list))
       if (list === 'containers') errors.push(...placementErrors(container))
       container.transferEnv?.forEach((transfer, j) => {

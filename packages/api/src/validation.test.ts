@@ -1,6 +1,6 @@
 import { formatFieldError } from '@outrigger/kube'
 import { describe, expect, it } from 'vitest'
-import type { SidecarSet, SidecarSetSpec } from './sidecar-set.ts'
+import type { SidecarContainer, SidecarSet, SidecarSetSpec } from './sidecar-set.ts'
 import { defaultSidecarSet } from './sidecar-set-defaults.ts'
 import { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
 import { bindingErrors } from './validation-binding.ts'
@@ -95,6 +95,58 @@ describe('validation of a SidecarSet', () => {
         ],
       },
       /resourcesExpr.limits.cpu: Invalid value: "cpu\*cpu"/,
+    ],
+    ...(
+      [
+        ['a container that restarts as it likes', { restartPolicy: 'Always' }, /restartPolicy: Forbidden/],
+        [
+          'a port that is none',
+          { ports: [{ containerPort: 70_000 }] },
+          /containerPort: Invalid value: 70000/,
+        ],
+        [
+          'a variable from two sources',
+          {
+            env: [
+              {
+                name: 'A',
+                valueFrom: { fieldRef: { fieldPath: 'x' }, secretKeyRef: { name: 's', key: 'k' } },
+              },
+            ],
+          },
+          /env\[0\].valueFrom/,
+        ],
+        [
+          'a probe that does nothing',
+          { livenessProbe: {} },
+          /livenessProbe: Required value: must specify a handler/,
+        ],
+        [
+          'a probe that does two things',
+          { livenessProbe: { exec: { command: ['x'] }, tcpSocket: { port: 1 } } },
+          /livenessProbe.tcpSocket: Forbidden/,
+        ],
+        ['a pull policy of its own', { imagePullPolicy: 'Sometimes' }, /imagePullPolicy: Unsupported value/],
+        [
+          'a device in the place of another',
+          {
+            volumeDevices: [
+              { name: 'v', devicePath: '/d' },
+              { name: 'v', devicePath: '/d' },
+            ],
+          },
+          /volumeDevices\[1\].devicePath/,
+        ],
+      ] as const
+    ).map(([what, container, complaint]): [string, SidecarSetSpec, RegExp] => [
+      what,
+      { containers: [{ name: 'a', image: 'a', ...container } as SidecarContainer] },
+      complaint,
+    ]),
+    [
+      'a volume of two kinds',
+      { volumes: [{ name: 'v', emptyDir: {}, secret: { secretName: 's' } }] },
+      /^spec.volumes\[0\].secret: Forbidden/,
     ],
     [
       'a patched annotation whose key is none',
