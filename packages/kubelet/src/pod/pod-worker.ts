@@ -11,7 +11,7 @@ import { type PodPlan, planPod } from './plan-pod.ts'
 import { PlanRunner } from './plan-runner.ts'
 import { podConcern } from './pod-concern.ts'
 import { type ContainerLife, type PodLife, podLife, restartsAfter } from './pod-life.ts'
-import { graceOf, type PodMoment, podIpsOf, stopPlaceOf } from './pod-moment.ts'
+import { graceOf, type PodMoment, stopPlaceOf } from './pod-moment.ts'
 import { PodResize } from './pod-resize.ts'
 import { podStatus, refusedStatus } from './pod-status.ts'
 import { type GrantResources, ResourceAllocation } from './resource-allocation.ts'
@@ -232,31 +232,7 @@ export class PodWorker {
     const all = await this.#context.runtime.list(signal, this.uid)
     this.#observed = observePod(all.filter((sandbox) => sandbox.pod.uid === this.uid))
     await this.#messages.collect(this.#observed, this.uid, identityOf(this.#pod))
-    this.#probeWhatRuns()
-  }
-
-  #probeWhatRuns(): void {
-    const alive = new Set<string>()
-    const { sandbox, current } = this.#observed
-    for (const life of this.#life.containers.values()) {
-      const run = latestRun(this.#observed, life.name)
-      if (run?.state !== 'running' || sandbox === undefined || !current.has(life.name)) continue
-      alive.add(run.id)
-      const podIp = podIpsOf(this.#moment(), this.#context)[0] ?? ''
-      const place = { podIp, dial: this.#context.dialTo(sandbox.id) }
-      // A run that an earlier kubelet started is past its hook; of our own we hear when the hook has ended.
-      const isPastHook = this.#runner.hasStarted(run.id) || life.spec.lifecycle?.postStart === undefined
-      this.#probes.begin(life, run, place, this.#statusOfRun(run), isPastHook)
-    }
-    this.#probes.keepOnly(alive)
-  }
-
-  #statusOfRun(run: ContainerState) {
-    if (!this.#runner.hasStarted(run.id)) return undefined
-    const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {}
-    return [...containerStatuses, ...initContainerStatuses].find((each) =>
-      each.containerID?.endsWith(`/${run.id}`),
-    )
+    this.#probes.follow(this.#moment(), this.#context, (runId) => this.#runner.hasStarted(runId))
   }
 
   #facts() {
@@ -364,10 +340,8 @@ export class PodWorker {
       }
       return true
     }
-    const limit = this.#pod.spec.activeDeadlineSeconds
-    const began = parseTime(this.#writer.last.startTime ?? '')
-    if (limit === undefined || Number.isNaN(began)) return false
-    const left = began + limit * 1000 - this.#context.clock.now()
+    const left = activeTimeLeft(this.#pod, this.#writer.last, this.#context.clock.now())
+    if (left === undefined) return false
     if (left > 0) {
       this.#loop.lookAgainIn(left)
       return false
@@ -451,6 +425,13 @@ export class PodWorker {
     this.#options.onGone()
     return 'rest'
   }
+}
+
+/** Milliseconds until the pod has been active for as long as it may be; undefined when there is no limit. */
+function activeTimeLeft(pod: Pod, status: PodStatus, now: number): number | undefined {
+  const limit = pod.spec.activeDeadlineSeconds
+  const began = parseTime(status.startTime ?? '')
+  return limit === undefined || Number.isNaN(began) ? undefined : began + limit * 1000 - now
 }
 
 function isUidConflict(error: unknown): boolean {

@@ -1,7 +1,10 @@
 import type { Clock } from '@outrigger/foundation'
-import type { ContainerStatus, Probe } from '@outrigger/kube'
+import type { ContainerStatus, Pod, Probe } from '@outrigger/kube'
+import type { NodeContext } from '../pod/node-context.ts'
+import { latestRun } from '../pod/observed-pod.ts'
 import type { ContainerHealth } from '../pod/plan-pod.ts'
 import { type ContainerLife, fieldPathOf } from '../pod/pod-life.ts'
+import { type PodMoment, podIpsOf } from '../pod/pod-moment.ts'
 import type { ContainerState, PodRuntime } from '../runtime.ts'
 import type { Dial } from './connection.ts'
 import { attemptProbe } from './probe-attempt.ts'
@@ -32,6 +35,25 @@ export class PodProbes {
 
   constructor(options: PodProbesOptions) {
     this.#options = options
+  }
+
+  /**
+   * Probes what runs, and nothing else. `hasStarted` says of a run that it is past its hook: one that an earlier
+   * kubelet started, or one of our own whose hook has ended.
+   */
+  follow(moment: PodMoment, context: NodeContext, hasStarted: (runId: string) => boolean): void {
+    const alive = new Set<string>()
+    const { pod, life, observed } = moment
+    const { sandbox } = observed
+    for (const each of life.containers.values()) {
+      const run = latestRun(observed, each.name)
+      if (run?.state !== 'running' || sandbox === undefined || !observed.current.has(each.name)) continue
+      alive.add(run.id)
+      const place = { podIp: podIpsOf(moment, context)[0] ?? '', dial: context.dialTo(sandbox.id) }
+      const isPastHook = hasStarted(run.id) || each.spec.lifecycle?.postStart === undefined
+      this.begin(each, run, place, hasStarted(run.id) ? statusOfRun(pod, run) : undefined, isPastHook)
+    }
+    this.keepOnly(alive)
   }
 
   /**
@@ -130,4 +152,11 @@ export class PodProbes {
     probed.loops.liveness?.hurry()
     probed.loops.readiness?.hurry()
   }
+}
+
+function statusOfRun(pod: Pod, run: ContainerState): ContainerStatus | undefined {
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {}
+  return [...containerStatuses, ...initContainerStatuses].find((each) =>
+    each.containerID?.endsWith(`/${run.id}`),
+  )
 }
