@@ -1,6 +1,7 @@
-import { isIP } from 'node:net'
 import { Environment } from '@marcbachmann/cel-js'
+import { addAddressFunctions } from './cel-address.ts'
 import { CelQuantity } from './cel-quantity.ts'
+import { addSetFunctions } from './cel-sets.ts'
 import { compilePattern } from './re2.ts'
 
 /** Lists that functions make are no longer than this. */
@@ -13,28 +14,6 @@ const limits = {
   maxListElements: 1000,
   maxMapEntries: 500,
   maxCallArguments: 32,
-}
-
-class CelUrl {
-  readonly url: URL
-
-  constructor(text: string) {
-    this.url = new URL(text)
-  }
-}
-
-class CelIp {
-  readonly address: string
-
-  constructor(text: string) {
-    if (isIP(text) === 0 || text.includes('%'))
-      throw new Error(`IP Address ${JSON.stringify(text)} parse error`)
-    this.address = text
-  }
-
-  get family(): 4 | 6 {
-    return isIP(this.address) as 4 | 6
-  }
 }
 
 let prepared: Environment | undefined
@@ -56,6 +35,7 @@ function prepare(): Environment {
   addListFunctions(environment)
   addQuantityFunctions(environment)
   addAddressFunctions(environment)
+  addSetFunctions(environment)
   return environment
 }
 
@@ -83,7 +63,9 @@ function addStringFunctions(environment: Environment): void {
     if (position < 0 || position > characters.length) throw new Error(`index out of range: ${index}`)
     return characters[position] ?? ''
   })
-  define('string.format(list<dyn>): string', formatText)
+  // The engine tells lists of one kind from mixed ones.
+  for (const kind of ['dyn', 'double', 'int', 'string', 'bool'])
+    define(`string.format(list<${kind}>): string`, formatText)
 }
 
 function formatText(template: string, values: readonly unknown[]): string {
@@ -177,34 +159,4 @@ function addQuantityFunctions(environment: Environment): void {
     'kubernetes.Quantity.sub(kubernetes.Quantity): kubernetes.Quantity',
     (a: Q, b: Q) => new CelQuantity(a.nanos - b.nanos),
   )
-}
-
-function addAddressFunctions(environment: Environment): void {
-  const define = environment.registerFunction.bind(environment)
-  environment.registerType('kubernetes.URL', CelUrl)
-  environment.registerType('net.IP', CelIp)
-  define('isURL(string): bool', (text: string) => URL.canParse(text))
-  define('url(string): kubernetes.URL', (text: string) => {
-    if (!URL.canParse(text))
-      throw new Error(`URL parse error during conversion from string: ${JSON.stringify(text)}`)
-    return new CelUrl(text)
-  })
-  define('kubernetes.URL.getScheme(): string', ({ url }: CelUrl) => url.protocol.slice(0, -1))
-  define('kubernetes.URL.getHost(): string', ({ url }: CelUrl) => url.host)
-  define('kubernetes.URL.getHostname(): string', ({ url }: CelUrl) => url.hostname.replace(/^\[|\]$/g, ''))
-  define('kubernetes.URL.getPort(): string', ({ url }: CelUrl) => url.port)
-  define('kubernetes.URL.getEscapedPath(): string', ({ url }: CelUrl) => url.pathname)
-  define('isIP(string): bool', (text: string) => isIP(text) !== 0 && !text.includes('%'))
-  define('ip(string): net.IP', (text: string) => new CelIp(text))
-  define('net.IP.family(): int', (ip: CelIp) => BigInt(ip.family))
-  define('isCIDR(string): bool', (text: string) => {
-    const [address = '', length = '', more] = text.split('/')
-    const family = isIP(address)
-    return (
-      family !== 0 &&
-      more === undefined &&
-      /^\d{1,3}$/.test(length) &&
-      Number(length) <= (family === 4 ? 32 : 128)
-    )
-  })
 }

@@ -70,6 +70,8 @@ interface Shape {
 }
 
 const loops = new Set(['all', 'exists', 'exists_one', 'filter', 'map'])
+/** Names before the dot of a function that are no variables. */
+const libraries = new Set(['sets', 'optional'])
 const splitters = new Set(['split', 'findAll', 'charAt'])
 
 /** Measures a tree, and sends `matches` to RE2. */
@@ -80,7 +82,7 @@ function inspect(node: ASTNode, depth: number, shape: Shape, bound: ReadonlySet<
     case 'value':
       return
     case 'id':
-      if (!bound.has(node.args)) shape.variables.add(node.args)
+      if (!bound.has(node.args) && !libraries.has(node.args)) shape.variables.add(node.args)
       return
     case 'rcall': {
       const [name, receiver, args] = node.args

@@ -20,6 +20,16 @@ describe('CEL', () => {
     ["isQuantity('10Mi') && !isQuantity('10MiB')", null],
     ["url('https://a.example:81/p').getPort() == '81'", null],
     ["isIP('10.0.0.1') && ip('::1').family() == 6 && isCIDR('10.0.0.0/8')", null],
+    ["cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsCIDR('11.0.0.0/16')", null],
+    [
+      "ip('127.0.0.1').isLoopback() && !ip('fe80::1').isGlobalUnicast() && ip('8.8.8.8').isGlobalUnicast()",
+      null,
+    ],
+    [
+      "sets.contains(self, ['a']) && !sets.intersects(self, ['c']) && sets.equivalent(self, ['b', 'a'])",
+      ['a', 'b'],
+    ],
+    ["'%.2f'.format([1.5]) == '1.50' && '%d'.format([3]) == '3'", null],
     ['has(self.a) && !has(self.b) && self.n + 1 == 3', { a: 1, n: 2 }],
     ["self.?missing.orValue('x') == 'x'", {}],
     ['self.__namespace__ == 1 && self.a__dash__b == 2', { __namespace__: 1, a__dash__b: 2 }],
