@@ -303,7 +303,9 @@ describe.skipIf(await mustSkip('cri-runtime.test.ts'))('the CRI runtime over a r
       `twenty pods: started in ${started} ms, all gone after ${Math.round(clock.monotonic() - begin)} ms\n`,
     )
     expect(await node.runtime.list(soon())).toEqual([])
-    expect(await podFolders('node-1')).toEqual([])
+    const folders = await podFolders('node-1')
+    // Another cluster on this machine may have a node of that name.
+    expect(folders.filter((folder) => pods.some(({ spec }) => folder.includes(spec.pod.uid)))).toEqual([])
   })
 
   test('gives pods the network, names and shared processes they ask for', async () => {
