@@ -4,7 +4,7 @@ import {
   type SidecarSet,
   type SidecarSetSpec,
 } from '@outrigger/api'
-import { type ControllerRevision, type Event, type Pod, resources } from '@outrigger/kube'
+import { type ConfigMap, type ControllerRevision, type Event, type Pod, resources } from '@outrigger/kube'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type SidecarCluster, startSidecarCluster } from './sidecar-cluster.ts'
 
@@ -383,7 +383,7 @@ describe('admission', () => {
     expect(stored.spec).not.toHaveProperty('strategy')
     await expect(release('agents', { patchPodMetadata: patch })).rejects.toThrow('no whitelist found')
     const key = { namespace: 'kruise-system', name: 'kruise-configuration' }
-    await cluster.client.create(resources.configMaps, {
+    await cluster.client.create<ConfigMap>(resources.configMaps, {
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: key,
