@@ -1,5 +1,5 @@
 import { UserError } from '@outrigger/foundation'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Option } from 'commander'
 import { addApiServerCommand } from './commands/apiserver.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
@@ -23,6 +23,7 @@ export async function runProgram(environment: Environment): Promise<void> {
     .description('Keeps the right sidecars in every pod of a Kubernetes cluster.')
     .version('0.1.0', '-V, --version')
     .showSuggestionAfterError()
+    .configureHelp({ optionDescription: describeOption })
     .exitOverride()
     .configureOutput({
       writeOut: environment.writeOut,
@@ -55,6 +56,17 @@ const commands = [
   addRolloutCommand,
   addLintCommand,
 ]
+
+/** What an option is for, and its default unless that is off, nothing, or told in the text already. */
+function describeOption({ description, defaultValue }: Option): string {
+  const shown =
+    typeof defaultValue === 'object' && defaultValue !== null
+      ? Object.entries(defaultValue).map(([name, value]) => `${name}=${value}`)
+      : [defaultValue ?? false].filter((value) => value !== false)
+  return shown.length === 0 || description.includes('(default:')
+    ? description
+    : `${description} (default: ${shown.join(',')})`
+}
 
 function report(error: unknown, environment: Environment): void {
   if (error instanceof CommanderError) {
