@@ -26,6 +26,7 @@ export {
   whitelistConfigMap,
 } from './names.ts'
 export { type Respelled, withTodaysSpelling } from './old-spelling.ts'
+export { pullPolicyWarnings } from './pull-policy-warnings.ts'
 export {
   explanationOf,
   type ForeignReference,

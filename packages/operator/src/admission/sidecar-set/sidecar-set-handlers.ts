@@ -2,6 +2,7 @@ import {
   convertSidecarSet,
   defaultSidecarSet,
   type MetadataWhitelist,
+  pullPolicyWarnings,
   type SidecarSet,
   sidecarSetAtRevision,
   sidecarSetErrors,
@@ -25,7 +26,13 @@ const versions = ['v1alpha1', 'v1beta1']
 export const mutateSidecarSet: AdmissionHandler = (request) =>
   guarded(request, (sidecarSet) => {
     const { sidecarSet: respelled, warnings } = withTodaysSpelling(sidecarSet)
-    return { allowed: true, patch: createJsonPatch(sidecarSet, defaultSidecarSet(respelled)), warnings }
+    const defaulted = defaultSidecarSet(respelled)
+    const policies = pullPolicyWarnings(respelled, defaulted, request.oldObject as SidecarSet | undefined)
+    return {
+      allowed: true,
+      patch: createJsonPatch(sidecarSet, defaulted),
+      warnings: [...warnings, ...policies],
+    }
   })
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */
