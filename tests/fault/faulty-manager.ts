@@ -1,0 +1,74 @@
+import type { Client } from '@outrigger/client'
+import type { Clock } from '@outrigger/foundation'
+import { createManager } from '@outrigger/operator'
+import type { TestCluster } from '@outrigger/testkit'
+import { fixedCertificate } from '@outrigger/webhook'
+
+/** A manager in this process whose calls go through what the test puts before them. */
+export interface FaultyManager {
+  stop(): Promise<void>
+}
+
+/** Starts one; resolves when its webhooks are registered. */
+export async function startFaultyManager(
+  cluster: TestCluster,
+  options: { readonly faults?: (client: Client) => Client; readonly clock?: Clock } = {},
+): Promise<FaultyManager> {
+  const { faults = (client: Client) => client, clock = cluster.clock } = options
+  const userName = 'outrigger-manager'
+  const serving = await cluster.issue({
+    commonName: 'webhook',
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+    usages: ['server'],
+  })
+  const manager = createManager({
+    clock,
+    random: cluster.random,
+    logger: cluster.logger,
+    client: faults(await cluster.client({ name: userName, groups: ['system:masters'] })),
+    userName,
+    identity: 'fault',
+    leaderElection: false,
+    webhook: {
+      listen: { host: '127.0.0.1', port: 0 },
+      target: (port) => ({ url: `https://127.0.0.1:${port}` }),
+      certificate: fixedCertificate(serving, cluster.certificateAuthority),
+    },
+  })
+  const stopping = new AbortController()
+  const ended = manager.run(stopping.signal)
+  await Promise.race([manager.ready, ended])
+  return {
+    async stop() {
+      stopping.abort()
+      await ended
+    },
+  }
+}
+
+/** A client that asks `before` ahead of every write; it may throw in place of the write. */
+export function withFaultyWrites(client: Client, before: (resource: string) => void): Client {
+  const guarded = <T>(resource: { readonly resource: string }, call: () => Promise<T>): Promise<T> => {
+    try {
+      before(resource.resource)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return call()
+  }
+  return {
+    get: (...args) => client.get(...args),
+    list: (...args) => client.list(...args),
+    watch: (...args) => client.watch(...args),
+    raw: (...args) => client.raw(...args),
+    serves: (...args) => client.serves(...args),
+    close: () => client.close(),
+    create: (...args) => guarded(args[0], () => client.create(...args)),
+    update: (...args) => guarded(args[0], () => client.update(...args)),
+    patch: (...args) => guarded(args[0], () => client.patch(...args)),
+    delete: (...args) => guarded(args[0], () => client.delete(...args)),
+    deleteCollection: (...args) => guarded(args[0], () => client.deleteCollection(...args)),
+    createSubresource: (...args) => guarded(args[0], () => client.createSubresource(...args)),
+  }
+}
