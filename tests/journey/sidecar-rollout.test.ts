@@ -24,6 +24,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop())
 
 afterEach(async () => {
+  generation = 0
   await cluster.client.deleteCollection(resources.pods, { namespace: shop, gracePeriodSeconds: 0 })
   for (const { metadata } of (await cluster.client.list<SidecarSet>(sidecarSets)).items)
     await cluster.client.delete(sidecarSets, { namespace: '', name: metadata.name })
@@ -68,11 +69,26 @@ const imagesOf = (pods: readonly Pod[], container = 'agent') =>
   )
 const podsUntil = (isDone: (pods: readonly Pod[]) => boolean) =>
   cluster.untilList<Pod>(resources.pods, shop, isDone, 20_000)
-const release = (name: string, spec: unknown) =>
-  cluster.client.patch<SidecarSet>(sidecarSets, { namespace: '', name }, { type: 'merge', body: { spec } })
+/** What the status must have looked at to count. */
+let generation = 0
+async function release(name: string, spec: unknown): Promise<SidecarSet> {
+  const body = { spec }
+  const released = await cluster.client.patch<SidecarSet>(
+    sidecarSets,
+    { namespace: '', name },
+    { type: 'merge', body },
+  )
+  generation = released.metadata.generation ?? 0
+  return released
+}
 const image = (tag: string) => ({ containers: [{ name: 'agent', image: `agent:${tag}` }] })
 const statusUntil = (name: string, isDone: (status: NonNullable<SidecarSet['status']>) => boolean) =>
-  cluster.until<SidecarSet>(sidecarSets, name, ({ status }) => status !== undefined && isDone(status), 20_000)
+  cluster.until<SidecarSet>(
+    sidecarSets,
+    name,
+    ({ status }) => status !== undefined && (status.observedGeneration ?? 0) >= generation && isDone(status),
+    20_000,
+  )
 
 describe('a rollout of new images', () => {
   test('reaches every pod within maxUnavailable, and status, records and history tell of it', async () => {
