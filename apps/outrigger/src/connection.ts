@@ -7,7 +7,6 @@ import {
   loadKubeconfig,
 } from '@outrigger/client'
 import type { Clock, Logger } from '@outrigger/foundation'
-import type { SelfSubjectReview } from '@outrigger/kube'
 import type { Command } from 'commander'
 import type { Environment } from './environment.ts'
 
@@ -49,18 +48,4 @@ export function connect(
   options: { readonly clock: Clock; readonly logger: Logger; readonly userAgent: string },
 ): ClusterClient {
   return createClient({ config: findConnection(settings, environment), ...options })
-}
-
-/** The user name the cluster knows us by. */
-export async function ownUserName(client: ClusterClient, signal: AbortSignal): Promise<string> {
-  const answer = await client.raw({
-    method: 'POST',
-    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }),
-    signal,
-  })
-  if (answer.status !== 201) throw new Error(`the API server answered ${answer.status} when asked who we are`)
-  const review: Partial<SelfSubjectReview> = JSON.parse(answer.body.toString('utf8'))
-  return review.status?.userInfo?.username ?? ''
 }
