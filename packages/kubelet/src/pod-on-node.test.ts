@@ -160,6 +160,22 @@ describe('health', () => {
     )
   })
 
+  test('the start after a stop by a probe does not count the run that was stopped', async () => {
+    node = await aNode()
+    const startupProbe = { exec: { command: ['false'] }, periodSeconds: 1, failureThreshold: 3 }
+    const main = aContainer({
+      command: run('trap "exit 0" TERM; while true; do sleep 1; done'),
+      startupProbe,
+    })
+    node.api.put(resources.pods, aPod({ containers: [main] }))
+    const status = () => node.pod()?.status?.containerStatuses?.[0]
+
+    await node.pass(5)
+    expect(status()).toMatchObject({ restartCount: 2, state: { running: {} } })
+    await node.pass(3)
+    expect(status()).toMatchObject({ restartCount: 2, state: { waiting: { reason: 'CrashLoopBackOff' } } })
+  })
+
   test('an HTTP readiness probe goes over refused, 404 and 200', async () => {
     node = await aNode()
     const main = aContainer({

@@ -165,6 +165,8 @@ export interface ContainerSpec {
   readonly tty: boolean
   readonly resources: ContainerResources
   readonly security: ContainerSecurity
+  /** The container of this sandbox whose processes it shares. Absent: those that the sandbox says. */
+  readonly sharesProcessesOf?: string
 }
 
 export interface Mount {

@@ -49,9 +49,14 @@ export function containerConfig(
     tty: spec.tty,
     linux: {
       resources: linuxResources(spec.resources),
-      securityContext: securityContext(spec.security, owner.namespaces),
+      securityContext: securityContext(spec.security, namespacesOf(spec, owner.namespaces)),
     },
   }
+}
+
+function namespacesOf(spec: ContainerSpec, ofPod: NamespaceOption): NamespaceOption {
+  if (spec.sharesProcessesOf === undefined) return ofPod
+  return { ...ofPod, pid: 'TARGET', targetId: spec.sharesProcessesOf }
 }
 
 /**

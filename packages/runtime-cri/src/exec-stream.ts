@@ -73,6 +73,9 @@ function inputOf(stream: SpdyStream): Writable {
   })
 }
 
+/** What the runtime puts before its reason; whoever asked says the same in words of its own. */
+const ownWords = /^Internal error occurred: error executing command in container: /
+
 interface StatusMessage {
   readonly status?: string
   readonly reason?: string
@@ -94,5 +97,8 @@ async function exitOf(stream: Readable): Promise<number> {
   if (status.status === 'Success') return 0
   const code = status.details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message
   if (status.reason === 'NonZeroExitCode' && code !== undefined) return Number(code)
-  throw new RuntimeError('start-failed', status.message ?? 'the command could not be run')
+  throw new RuntimeError(
+    'start-failed',
+    (status.message ?? 'the command could not be run').replace(ownWords, ''),
+  )
 }

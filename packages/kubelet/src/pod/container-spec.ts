@@ -22,6 +22,8 @@ export interface ContainerSpecInput {
   readonly environment: readonly Variable[]
   readonly volumes: ReadonlyMap<string, PreparedVolume>
   readonly files: PodFiles
+  /** The runtime's ID of the container whose processes this one is to see. */
+  readonly target: string | undefined
   /** Bytes of memory of the node, for the OOM score. */
   readonly nodeMemory: number
 }
@@ -50,6 +52,7 @@ export async function containerSpec(input: ContainerSpecInput): Promise<Containe
     tty: container.tty === true,
     resources: containerResources(pod, container, input.nodeMemory),
     security: security(pod, container, image),
+    ...(input.target !== undefined && { sharesProcessesOf: input.target }),
   }
 }
 

@@ -126,6 +126,7 @@ export class ContainerStarter {
       environment,
       volumes,
       files: runtime.files,
+      target: targetOf(order),
       nodeMemory: amountOf(this.#context.allocatable['memory']),
     })
     const messageFile = terminationLogPath(runtime.files, pod.metadata.uid ?? '', life.name, attempt)
@@ -190,6 +191,13 @@ export class ContainerStarter {
 
 /** A changed definition starts without a delay. */
 const backoffKey = (life: ContainerLife): string => `${life.name}/${definitionHash(life.spec)}`
+
+/** The running container that an ephemeral one is aimed at: whoever debugs it wants to see its processes. */
+function targetOf({ pod, life, sandbox }: StartOrder): string | undefined {
+  if (life.kind !== 'ephemeral') return undefined
+  const target = pod.spec.ephemeralContainers?.find(({ name }) => name === life.name)?.targetContainerName
+  return sandbox.containers.find(({ name, state }) => name === target && state === 'running')?.id
+}
 
 function reasonOfCreate(error: unknown): string {
   return error instanceof ContainerConfigError ? error.reason : 'CreateContainerError'

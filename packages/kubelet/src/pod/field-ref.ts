@@ -77,5 +77,6 @@ export function readResource(
         : undefined
   if (quantity === undefined) throw new Error(`unsupported container resource: ${ref.resource}`)
   const divisor = amountOf(ref.divisor) || 1
-  return String(Math.ceil(Number((amountOf(quantity) / divisor).toFixed(6))))
+  // Twelve digits drop what binary fractions add, and keep the smallest part of a large divisor.
+  return String(Math.ceil(Number((amountOf(quantity) / divisor).toPrecision(12))))
 }

@@ -53,6 +53,8 @@ export class PlanRunner {
   readonly #starter: ContainerStarter
   readonly #sandboxes: SandboxStarter
   readonly #restartWanted = new Set<string>()
+  /** Containers a plan has stopped and nobody has tried to start since. */
+  readonly #justStopped = new Set<string>()
   /** Runs that this process has started, past their hooks. */
   readonly #started = new Set<string>()
   /** By container name, milliseconds since 1970. */
@@ -104,6 +106,7 @@ export class PlanRunner {
       case 'kill': {
         const { life, container, message, because } = action
         this.#restartWanted.add(life.name)
+        this.#justStopped.add(life.name)
         const isProbe = because === 'liveness' || because === 'startup'
         const grace = isProbe ? probeGraceOf(pod, life.spec, because) : graceOf(pod)
         await stopper.stop(pod, life, container, message, grace, stopPlaceOf(moment, context), signal)
@@ -163,12 +166,16 @@ export class PlanRunner {
       return false
     }
     await this.#writeHosts(moment)
+    // As in a kubelet, the start that follows a stop at once does not count the run that was stopped.
+    const after = this.#justStopped.delete(life.name)
+      ? runBefore(moment.observed, life.name, action.after)
+      : action.after
     const order: StartOrder = {
       pod: moment.pod,
       life,
       attempt: this.#attempt(action, moment),
-      after: action.after,
-      beforeThat: runBefore(moment.observed, life.name, action.after),
+      after,
+      beforeThat: runBefore(moment.observed, life.name, after),
       sandbox,
       place: placeOf(moment, context),
       volumes: this.#options.volumes.volumes,

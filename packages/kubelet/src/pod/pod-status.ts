@@ -23,7 +23,9 @@ export function podStatus(input: StatusInput): PodStatus {
   return {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
-    ...(input.verdict !== undefined && { reason: input.verdict.reason, message: input.verdict.message }),
+    // A pod whose containers still end has neither the phase nor the reason of its end.
+    ...(input.verdict !== undefined &&
+      phase !== 'Running' && { reason: input.verdict.reason, message: input.verdict.message }),
     conditions: podConditions(input, statuses, conditionPhase(input, statuses, phase)),
     ...(input.hostIps.length > 0 && {
       hostIP: input.hostIps[0]!,

@@ -437,6 +437,11 @@ export const criDescriptor = {
         "ipc": {
          "type": "NamespaceMode",
          "id": 3
+        },
+        "targetId": {
+         "type": "string",
+         "id": 4,
+         "protoName": "target_id"
         }
        }
       },

@@ -107,6 +107,7 @@ export interface NamespaceOption {
   network?: NamespaceMode | undefined
   pid?: NamespaceMode | undefined
   ipc?: NamespaceMode | undefined
+  targetId?: string | undefined
 }
 
 export interface SecurityProfile {
