@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf, UserError } from '@outrigger/foundation'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
 import { ensureClusterCertificates } from '../cluster-certificates.ts'
@@ -15,6 +17,7 @@ interface ApiServerSettings extends LogSettings {
   readonly dataDir?: string
   readonly kubeconfig?: string
   readonly featureGates: Readonly<Record<string, boolean>>
+  readonly kubeletCertificateAuthority?: string
 }
 
 export function addApiServerCommand(program: Command, environment: Environment): void {
@@ -28,6 +31,10 @@ export function addApiServerCommand(program: Command, environment: Environment):
       '--kubeconfig <file>',
       'kubeconfig to write, mode 0600 (default: kubeconfig in the data directory)',
     )
+    .option(
+      '--kubelet-certificate-authority <file>',
+      'who vouches for kubelets (default: any kubelet is believed)',
+    )
     .option('--feature-gates <gates>', 'for example SidecarSetServerlessPod=true', parseFeatureGates, {})
   withLogFlags(command).action((settings: ApiServerSettings) =>
     serve(settings, environment, (service) => begin(settings, environment, service)),
@@ -40,7 +47,10 @@ async function begin(settings: ApiServerSettings, environment: Environment, serv
   service.atEnd(() => directory.release())
   const names = { hostName: environment.hostName, bindAddress: settings.bindAddress, nodes: [] }
   const folder = await ensureClusterCertificates(directory, names, service)
-  const server = await createApiServerPart({ ...settings, directory, folder }, service)
+  const server = await createApiServerPart(
+    { ...settings, directory, folder, kubeletAuthority: await readAuthority(settings, environment) },
+    service,
+  )
   const url = (await service.start(server, server.ready))?.url ?? ''
   const kubeconfig =
     settings.kubeconfig === undefined ? directory.kubeconfig : absolutePath(environment, settings.kubeconfig)
@@ -50,4 +60,20 @@ async function begin(settings: ApiServerSettings, environment: Environment, serv
     token: await ensureAdminToken(directory.pki),
   })
   environment.writeOut(`The API server is up: ${url}\n  kubeconfig ${kubeconfig}\n`)
+}
+
+async function readAuthority(
+  { kubeletCertificateAuthority: file }: ApiServerSettings,
+  environment: Environment,
+): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  return readFile(absolutePath(environment, file), 'utf8').catch((error: unknown) => {
+    throw new UserError(
+      `--kubelet-certificate-authority ${file} cannot be read: ${messageOf(error)}`,
+      'name a PEM file',
+      {
+        cause: error,
+      },
+    )
+  })
 }

@@ -1,5 +1,6 @@
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
-import { aborted, type Runnable } from '@outrigger/foundation'
+import type { Client } from '@outrigger/client'
+import { aborted, messageOf, type Runnable } from '@outrigger/foundation'
 import { defaultNames } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { type ConnectionSettings, connect, findConnection, withConnectionFlags } from '../connection.ts'
@@ -11,6 +12,7 @@ import { createManagerMetrics } from '../ops/manager-metrics.ts'
 import { type ClientTraffic, observeClient } from '../ops/observed-client.ts'
 import { createOpsServer, type OpsAnswer } from '../ops/ops-server.ts'
 import { findOwnUser } from '../own-user.ts'
+import { ensureManagerGround } from '../parts/ensure-rights.ts'
 import { createManagerPart, type ManagerPartOptions } from '../parts/manager.ts'
 import { type LogSettings, parseChoice, parseFeatureGates, parseNumber } from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
@@ -118,12 +120,13 @@ async function beginManager(
   }
   await startOps(addresses, service, { traffic, host, isReady, isStopping: () => isStopping })
   const port = settings.webhookPort ?? Number(variables['WEBHOOK_PORT'] || 9876)
+  const namespace = variables['POD_NAMESPACE'] || defaultNames.namespace
   const part = createManagerPart({
     client,
     userName: await findOwnUser(client, { isInPod, signal }),
     identity: `${environment.hostName}_${random.uuid()}`,
     leaderElection: settings.leaderElect && settings.enableLeaderElection !== 'false',
-    namespace: variables['POD_NAMESPACE'] || defaultNames.namespace,
+    namespace,
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,
     clock,
@@ -133,6 +136,7 @@ async function beginManager(
     ...(!isInPod && { url: await developmentUrl(settings, port, environment, clock.now()) }),
   })
   manager = part
+  if (!isInPod) await prepareGround(client, namespace, service)
   await service.start(part, part.ready)
   await service.start(
     lameDuck(() => {
@@ -141,6 +145,15 @@ async function beginManager(
     }),
   )
   environment.writeOut('The manager is ready.\n')
+}
+
+/** A manager that may not write these gets along if somebody else did. */
+async function prepareGround(client: Client, namespace: string, { logger, signal }: Service): Promise<void> {
+  await ensureManagerGround(client, namespace, signal).catch((error: unknown) =>
+    logger.warn('namespace and rights of virtual nodes could not be made sure of', {
+      error: messageOf(error),
+    }),
+  )
 }
 
 /**

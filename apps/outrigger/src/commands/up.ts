@@ -131,7 +131,10 @@ class Up {
     })
     const opening = this.#openRuntimes(directory)
     const folder = await this.#certificates(directory)
-    const server = await createApiServerPart({ ...this.#settings, directory, folder }, this.#service)
+    const server = await createApiServerPart(
+      { ...this.#settings, directory, folder, kubeletAuthority: folder.authority.certificate },
+      this.#service,
+    )
     const { url = '', port = 0 } = (await this.#service.start(server, server.ready)) ?? {}
     const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
     await this.#prepareApi(this.#client(folder, 'control-plane', url))

@@ -11,6 +11,8 @@ export interface ApiServerPartOptions {
   readonly bindAddress: string
   readonly port: number
   readonly featureGates: Readonly<Record<string, boolean>>
+  /** PEM of the authority that signs kubelets; left out, any kubelet is believed, as with kube-apiserver. */
+  readonly kubeletAuthority: string | undefined
 }
 
 /** The embedded API server on a data directory, with its administrator's token. */
@@ -18,7 +20,7 @@ export async function createApiServerPart(
   options: ApiServerPartOptions,
   { clock, random, logger }: Service,
 ): Promise<ApiServer> {
-  const { directory, folder, bindAddress, port, featureGates } = options
+  const { directory, folder, bindAddress, port, featureGates, kubeletAuthority } = options
   const serving = pairOf(folder, 'apiserver')
   const kubeletClient = pairOf(folder, 'apiserver-kubelet-client')
   return createApiServer({
@@ -43,7 +45,7 @@ export async function createApiServerPart(
     kubelet: {
       certificate: kubeletClient.certificate,
       key: kubeletClient.privateKey,
-      ca: folder.authority.certificate,
+      ...(kubeletAuthority !== undefined && { ca: kubeletAuthority }),
     },
   })
 }

@@ -27,15 +27,11 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
     certificateSecret,
   })
   const user = { kind: 'User', apiGroup: rbac, name: managerUser }
-  const group = { kind: 'Group', apiGroup: rbac, name: virtualNodesGroup }
   const ensure = <T extends KubeObject>(resource: ResourceRef, wanted: T) =>
     ensureObject(client, resource, wanted, signal)
-  await ensure(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  await ensureManagerGround(client, namespace, signal)
   await Promise.all([
     ...clusterWide('outrigger-manager', manager.cluster, user).map(({ resource, object }) =>
-      ensure(resource, object),
-    ),
-    ...clusterWide('outrigger-virtual-nodes', virtualNodeRules(), group).map(({ resource, object }) =>
       ensure(resource, object),
     ),
     ensure<Role>(resources.roles, {
@@ -52,6 +48,26 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
       subjects: [user],
     }),
   ])
+}
+
+/**
+ * What a manager finds in a cluster where `outrigger install` has been: its namespace, and the rights of virtual
+ * nodes. For managers that run outside of their cluster, as its administrator.
+ */
+export async function ensureManagerGround(
+  client: Client,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const group = { kind: 'Group', apiGroup: rbac, name: virtualNodesGroup }
+  const wanted = [
+    {
+      resource: resources.namespaces,
+      object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    },
+    ...clusterWide('outrigger-virtual-nodes', virtualNodeRules(), group),
+  ]
+  for (const { resource, object } of wanted) await ensureObject<KubeObject>(client, resource, object, signal)
 }
 
 function clusterWide(

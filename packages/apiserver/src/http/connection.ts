@@ -59,8 +59,8 @@ export function send(response: AnyResponse, answer: Reply, warnings: ReadonlySet
         : Buffer.concat(body.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
   const headers = headersOf(answer.headers, warnings)
   headers['content-length'] = bytes.length
+  if (hasGone(response)) return
   const stream = 'stream' in response ? response.stream : undefined
-  if (stream?.destroyed || stream?.closed) return
   if (stream === undefined || isBodiless(answer.code) || response.req.method === 'HEAD') {
     ;(response as ServerResponse).writeHead(answer.code, headers)
     response.end(bytes)
@@ -69,6 +69,15 @@ export function send(response: AnyResponse, answer: Reply, warnings: ReadonlySet
     stream.respond({ ...headers, ':status': answer.code })
     stream.end(bytes)
   }
+}
+
+/** Whether the client took its stream back; answering it would throw. */
+function hasGone(response: AnyResponse): boolean {
+  if (response.destroyed) return true
+  return (
+    'stream' in response &&
+    (response.stream === undefined || response.stream.destroyed || response.stream.closed)
+  )
 }
 
 const isBodiless = (code: number) => code < 200 || code === 204 || code === 304
@@ -80,6 +89,7 @@ export function sendHead(
   headers: Readonly<Record<string, string>>,
   warnings: ReadonlySet<string>,
 ): void {
+  if (hasGone(response)) return
   const plain = response as ServerResponse
   plain.writeHead(code, headersOf(headers, warnings))
   plain.flushHeaders?.()

@@ -12,8 +12,11 @@ import { callUpstream, type Upstream, upstreamError } from './upstream-call.ts'
 export interface KubeletProxyOptions {
   readonly objects: Objects
   readonly clock: Clock
-  /** PEM. How this server proves itself to kubelets, and who vouches for theirs. Without it no kubelet is dialed. */
-  readonly kubelet?: { readonly ca: string; readonly certificate: string; readonly key: string }
+  /**
+   * PEM. How this server proves itself to kubelets, and who vouches for them; without `ca` any kubelet is
+   * believed, as kube-apiserver does by default. Without all of it no kubelet is dialed.
+   */
+  readonly kubelet?: { readonly ca?: string; readonly certificate: string; readonly key: string }
   /** CONNECT admission; runs before anything is dialed. */
   readonly admit?: (request: ConnectRequest) => Promise<void>
 }
