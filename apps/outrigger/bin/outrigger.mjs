@@ -3,8 +3,10 @@
 try {
   await import('../dist/outrigger.mjs')
 } catch (error) {
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('dist/outrigger.mjs'))
-    throw error
+  const isUnbuilt =
+    error?.code === 'ERR_MODULE_NOT_FOUND' &&
+    /^Cannot find module '[^']*dist[\\/]outrigger\.mjs'/.test(error.message)
+  if (!isUnbuilt) throw error
   process.stderr.write('outrigger: the program is not built; run npm run build\n')
   process.exitCode = 1
 }
