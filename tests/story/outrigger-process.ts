@@ -11,6 +11,8 @@ export interface OutriggerProcess {
   readonly output: () => string
   /** Resolves once the output matches. Rejects with the output when the process ends first or time is up. */
   saw(pattern: RegExp, timeout?: number): Promise<RegExpMatchArray>
+  /** Its exit code, once it ends; null when a signal ended it. */
+  readonly ended: Promise<number | null>
   /** Asks it to end (SIGTERM) and waits; kills after `timeout` milliseconds. Answers with its exit code. */
   stop(timeout?: number): Promise<number | null>
   /** kill -9. */
@@ -39,6 +41,7 @@ export function startOutrigger(args: readonly string[], environment: NodeJS.Proc
 
   return {
     child,
+    ended,
     output: () => text,
     saw: (pattern, timeout = 60_000) =>
       new Promise((done, fail) => {
