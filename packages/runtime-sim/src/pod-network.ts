@@ -16,9 +16,17 @@ interface Listener {
   readonly onLoopback: NetServer | undefined
 }
 
+/** Says 200 to everybody. It never listens; connections are handed to it. */
+const obliging = createServer((_request, answer) => {
+  answer.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
+  answer.end('ok\n')
+})
+
 /** The ports of all simulated pods. */
 export class PodNetwork {
   readonly #byAddress = new Map<string, Map<number, Listener>>()
+  /** How many containers of an address run a program that we do not know. */
+  readonly #anything = new Map<string, number>()
   readonly #listensOnLoopback: boolean
   readonly #firstAddress: number
   #next = 0
@@ -64,12 +72,26 @@ export class PodNetwork {
     return () => this.#stop(address, port)
   }
 
+  /**
+   * Answers HTTP 200 on every port of the address that nobody serves: what a program that we do not know is
+   * taken to do. Nothing listens on the loopback for it. Returns a function that ends it.
+   */
+  serveAnything(address: string): () => void {
+    this.#anything.set(address, (this.#anything.get(address) ?? 0) + 1)
+    return () => {
+      const left = (this.#anything.get(address) ?? 1) - 1
+      if (left > 0) this.#anything.set(address, left)
+      else this.#anything.delete(address)
+    }
+  }
+
   /** A connection to a port. @throws Error when nothing listens */
   connect(address: string, port: number): Duplex {
     const listener = this.#byAddress.get(address)?.get(port)
-    if (listener === undefined) throw new Error(`dial tcp ${address}:${port}: connect: connection refused`)
+    const server = listener?.server ?? (this.#anything.has(address) ? obliging : undefined)
+    if (server === undefined) throw new Error(`dial tcp ${address}:${port}: connect: connection refused`)
     const [near, far] = duplexPair()
-    listener.server.emit('connection', far)
+    server.emit('connection', far)
     return near
   }
 

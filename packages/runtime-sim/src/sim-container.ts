@@ -196,7 +196,18 @@ export class SimContainer {
       await Promise.resolve()
       return (await runProgram(this.#process, argv)) ?? 127
     }
-    return this.#idle(signal, 0)
+    return this.#runUnknown(signal)
+  }
+
+  /** A program that we do not know runs until told to end and answers whoever asks, so that probes find it well. */
+  async #runUnknown(signal: AbortSignal): Promise<number> {
+    const { network, address } = this.#options
+    const stop = network.serveAnything(address)
+    try {
+      return await this.#idle(signal, 0)
+    } finally {
+      stop()
+    }
   }
 
   async #play(behavior: ContainerBehavior, signal: AbortSignal): Promise<number> {

@@ -2,7 +2,7 @@ import { outriggerResources, type SidecarSet } from '@outrigger/api'
 import { isNotFound } from '@outrigger/client'
 import { type Deployment, type Pod, resources } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
-import { aConfigMap, aDeployment, aSidecarSet } from './builders.ts'
+import { aConfigMap, aDeployment, aPod, aSidecarSet } from './builders.ts'
 import { eventually } from './eventually.ts'
 import { startTestApiServer } from './test-api-server.ts'
 import { startTestCluster } from './test-cluster.ts'
@@ -29,6 +29,30 @@ describe('a test API server', () => {
 })
 
 describe('a test cluster', () => {
+  test('finds an image it does not know well, as its probes ask', async () => {
+    const cluster = await startTestCluster({ hasManager: false })
+    try {
+      const readinessProbe = { httpGet: { path: '/healthz', port: 8080 }, periodSeconds: 1 }
+      const container = { name: 'main', image: 'nginx', readinessProbe }
+      await cluster.admin.create<Pod>(
+        resources.pods,
+        aPod({ name: 'probed', spec: { containers: [container] } }),
+      )
+
+      const pod = await eventually(
+        'a ready pod',
+        async () => {
+          const found = await cluster.admin.get<Pod>(resources.pods, { namespace: 'default', name: 'probed' })
+          return found.status?.containerStatuses?.[0]?.ready === true && found
+        },
+        { clock: cluster.clock },
+      )
+      expect(pod.status?.phase).toBe('Running')
+    } finally {
+      await cluster.stop()
+    }
+  })
+
   test('runs a Deployment and injects its sidecar', async () => {
     const cluster = await startTestCluster()
     try {
