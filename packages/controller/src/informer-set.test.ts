@@ -36,6 +36,17 @@ describe('InformerSet', () => {
     expect(server.open).toBe(0)
   })
 
+  test('watches everything, whatever other settings the caller keeps beside its client', async () => {
+    const { informers, server, run } = aSet({ namespace: 'kruise-system', labelSelector: 'a=b' })
+    informers.for(resources.pods)
+    const { stop } = run()
+    await settle()
+
+    expect(server.watches[0]).not.toHaveProperty('namespace')
+    expect(server.watches[0]).not.toHaveProperty('labelSelector')
+    await stop()
+  })
+
   test('stops waiting when it is told to', async () => {
     const { informers } = aSet()
     informers.for(resources.pods)
@@ -44,9 +55,10 @@ describe('InformerSet', () => {
   })
 })
 
-function aSet() {
+function aSet(more: object = {}) {
   const server = new ScriptedServer()
   const informers = createInformers({
+    ...more,
     client: server,
     clock: new ManualClock(),
     random: new SeededRandom(),

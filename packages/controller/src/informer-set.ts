@@ -60,8 +60,9 @@ class SharedInformers implements InformerSet {
   readonly #shared: Shared[] = []
   #start: ((informer: Runnable) => void) | undefined
 
-  constructor(options: InformerSetOptions) {
-    this.#options = options
+  constructor({ client, clock, random, logger }: InformerSetOptions) {
+    // Picked one by one: whoever hands in settings of its own, a namespace say, must not narrow every watch.
+    this.#options = { client, clock, random, logger }
   }
 
   get hasSynced(): boolean {
