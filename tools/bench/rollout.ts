@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { outriggerResources, type SidecarSet } from '@outrigger/api'
+import { type ClusterClient, createClient } from '@outrigger/client'
+import { SystemClock } from '@outrigger/foundation'
+import { type Pod, resources } from '@outrigger/kube'
+import { aSidecarSet, eventually } from '@outrigger/testkit'
+import { type OutriggerProcess, startOutrigger } from '../../tests/story/outrigger-process.ts'
+import { type BenchCluster, residentMegabytes, startBenchCluster } from './cluster.ts'
+import { playKubelet } from './fleet.ts'
+import { type LoadRequest, load, round } from './load.ts'
+
+const few = 1_000
+const many = 10_000
+const name = 'agent'
+const clock = new SystemClock()
+
+/**
+ * Rolls a changed image out to 1,000 and to 10,000 running pods, 20 % at a time, with the manager in a process of its
+ * own. Beside it, the same writes from a bare loop that waits for nothing. What the manager spends on a pod must not
+ * depend on how many there are.
+ */
+export async function benchRollout(): Promise<unknown> {
+  const small = await rolloutOver(few)
+  const large = await rolloutOver(many)
+  const perThousand = (part: 'afterRollout' | 'restarted') =>
+    round((large.residentMegabytes[part] - small.residentMegabytes[part]) / ((many - few) / 1_000))
+  return {
+    [few]: small,
+    [many]: large,
+    growth: {
+      cpuPerThousandPods: round(large.rolloutCpuSecondsPerThousand / small.rolloutCpuSecondsPerThousand),
+      goal: 1.2,
+    },
+    residentMegabytesPerThousandPods: {
+      afterRollout: perThousand('afterRollout'),
+      restarted: perThousand('restarted'),
+      goal: 4,
+    },
+  }
+}
+
+async function rolloutOver(pods: number) {
+  const cluster = await startBenchCluster(['apiserver'])
+  const { url, ca, token } = cluster.target
+  const client = createClient({
+    config: { server: url, certificateAuthority: ca, credentials: { token } },
+    clock,
+  })
+  const kubelet = await playKubelet(client)
+  let manager: OutriggerProcess | undefined
+  try {
+    await prepare(cluster)
+    manager = await startManager(cluster)
+    const pid = manager.child.pid ?? 0
+    await client.create<SidecarSet>(outriggerResources.sidecarSets, theSidecarSet)
+    await settled(client, 0)
+    const beforePods = cpuSeconds(pid)
+    const created = await load(cluster.target, 32, pods, (index) => createPod(index))
+    await settled(client, pods)
+    const before = cpuSeconds(pid)
+    const begin = performance.now()
+    await setImage(client, 'busybox:2')
+    await settled(client, pods)
+    const seconds = (performance.now() - begin) / 1_000
+    const cpu = cpuSeconds(pid) - before
+    await clock.sleep(3_000)
+    const afterRollout = residentMegabytes(pid)
+    await manager.stop()
+    const floor = await bareLoop(cluster, client, pods)
+    const restarted = performance.now()
+    manager = await startManager(cluster)
+    const restartSeconds = (performance.now() - restarted) / 1_000
+    await clock.sleep(5_000)
+    return {
+      creation: { ...created, managerCpuSecondsPerThousand: perThousand(before - beforePods, pods) },
+      rolloutSeconds: round(seconds),
+      podsPerSecond: Math.round(pods / seconds),
+      ofFloor: round(pods / seconds / floor),
+      floor: { what: 'the same writes from a bare loop, 8 at a time, no budget', podsPerSecond: floor },
+      rolloutCpuSecondsPerThousand: perThousand(cpu, pods),
+      restartSeconds: round(restartSeconds),
+      residentMegabytes: { afterRollout, restarted: residentMegabytes(manager.child.pid ?? 0) },
+    }
+  } finally {
+    await manager?.stop()
+    await kubelet.stop()
+    await client.close()
+    await cluster.stop()
+  }
+}
+
+/** The manager against the cluster, ready to inject. */
+export async function startManager(cluster: BenchCluster): Promise<OutriggerProcess> {
+  const manager = startOutrigger(
+    [
+      'manager',
+      '--kubeconfig',
+      join(cluster.directory, 'kubeconfig'),
+      '--no-leader-elect',
+      ...['--webhook-port', '0', '--metrics-addr', '0', '--health-probe-addr', '0'],
+    ],
+    process.env,
+  )
+  await manager.saw(/^The manager is ready/m)
+  return manager
+}
+
+/** The namespace of the manager, and the account that pods need. */
+export async function prepare({ target }: BenchCluster): Promise<void> {
+  const post = (path: string, object: object) =>
+    load(target, 1, 1, () => ({
+      method: 'POST',
+      path,
+      body: JSON.stringify(object),
+      contentType: 'application/json',
+    }))
+  await post('/api/v1/namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'kruise-system' },
+  })
+  await post('/api/v1/namespaces/default/serviceaccounts', {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  })
+}
+
+/** Resolves when the SidecarSet counts that many pods, and all of them have its present content and are ready. */
+async function settled(client: ClusterClient, pods: number): Promise<void> {
+  await eventually(
+    `${pods} pods with the present image`,
+    async () => {
+      const { metadata, status } = await client.get<SidecarSet>(outriggerResources.sidecarSets, {
+        namespace: '',
+        name,
+      })
+      const { matchedPods, updatedReadyPods, observedGeneration } = status ?? {}
+      if (observedGeneration === metadata.generation && matchedPods === pods && updatedReadyPods === pods)
+        return true
+      throw new Error(JSON.stringify(status))
+    },
+    { clock, timeout: 120_000, every: 100 },
+  )
+}
+
+async function setImage(client: ClusterClient, image: string): Promise<void> {
+  await client.patch<SidecarSet>(
+    outriggerResources.sidecarSets,
+    { namespace: '', name },
+    { type: 'merge', body: { spec: { containers: [sidecar(image)] } } },
+  )
+}
+
+/** Pods per second of a loop that writes another image to each pod while the kubelet follows. */
+async function bareLoop(cluster: BenchCluster, client: ClusterClient, pods: number): Promise<number> {
+  const begin = performance.now()
+  await load(cluster.target, 8, pods, (index) => ({
+    method: 'PATCH',
+    path: `/api/v1/namespaces/default/pods/web-${index}`,
+    body: JSON.stringify({ spec: { containers: [{ name, image: 'busybox:3' }] } }),
+    contentType: 'application/strategic-merge-patch+json',
+  }))
+  await eventually(
+    'the last pod shows its image',
+    async () => {
+      const { status } = await client.get<Pod>(resources.pods, {
+        namespace: 'default',
+        name: `web-${pods - 1}`,
+      })
+      return status?.containerStatuses?.some(({ image }) => image === 'busybox:3')
+    },
+    { clock, timeout: 60_000 },
+  )
+  return Math.round(pods / ((performance.now() - begin) / 1_000))
+}
+
+function sidecar(image: string) {
+  return { name, image, command: ['sleep', '3600'] }
+}
+
+const theSidecarSet = aSidecarSet({
+  name,
+  spec: {
+    containers: [sidecar('busybox:1')],
+    updateStrategy: { type: 'RollingUpdate', maxUnavailable: '20%' },
+  },
+})
+
+/** A pod as workloads make them, bound to a node. */
+export function createPod(index: number): LoadRequest {
+  const body = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `web-${index}`,
+      labels: { app: 'web', 'pod-template-hash': '6d4b75cb6d' },
+      annotations: { note: 'made by the bench' },
+    },
+    spec: {
+      nodeName: `node-${index % 100}`,
+      containers: [
+        {
+          name: 'main',
+          image: 'nginx:1.27',
+          env: [
+            { name: 'MODE', value: 'bench' },
+            { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+          ],
+          ports: [{ containerPort: 8080, name: 'http' }],
+          resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '64Mi' } },
+          readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 5 },
+        },
+      ],
+    },
+  })
+  return { method: 'POST', path: '/api/v1/namespaces/default/pods', body, contentType: 'application/json' }
+}
+
+/** User and system time of a process so far. */
+export function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  // utime and stime, in hundredths of a second on every Linux we run on.
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+function perThousand(seconds: number, pods: number): number {
+  return round((seconds * 1_000) / pods)
+}
