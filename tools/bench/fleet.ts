@@ -30,6 +30,7 @@ export async function playKubelet(client: Client): Promise<Fleet> {
         signal: stopping.signal,
       })
       for await (const { type, object } of events) {
+        if (type === 'ERROR') break
         version = object.metadata.resourceVersion ?? version
         if ((type !== 'ADDED' && type !== 'MODIFIED') || showsItsImages(object)) continue
         waiting.set(keyOf(object), object)
