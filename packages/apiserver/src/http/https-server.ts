@@ -105,7 +105,13 @@ function open(server: Http2SecureServer, { host, port }: HttpsServerOptions): Pr
       reject(
         error.code === 'EADDRINUSE'
           ? new UserError(`port ${port} of ${host} is taken`, 'choose another port or stop who uses it')
-          : error,
+          : new UserError(
+              `cannot listen on port ${port} of ${host}: ${error.message}`,
+              'choose another address',
+              {
+                cause: error,
+              },
+            ),
       ),
     )
     server.listen(port, host, () => resolve())
