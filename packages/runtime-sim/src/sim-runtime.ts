@@ -58,6 +58,8 @@ export interface SimRuntime extends PodRuntime {
   readonly files: MemoryPodFiles
   /** Ends a container as the kernel would: by default killed for its memory. */
   endContainer(id: string, exitCode?: number): void
+  /** Ends every container and whatever it does; a program that uses the runtime can end then. Repeatable. */
+  close(): Promise<void>
   /** From now on the runtime is down, with this message; undefined brings it back. */
   setFailure(message: string | undefined): void
 }
@@ -446,6 +448,12 @@ class MemoryRuntime implements SimRuntime {
         { cause: error },
       )
     }
+  }
+
+  async close(): Promise<void> {
+    const containers = [...this.#containers.values()].map(({ container }) => container)
+    for (const container of containers) container.kill(137)
+    await Promise.all(containers.map((container) => container.ended))
   }
 
   async dial(sandboxId: string, host: string, port: number, signal: AbortSignal): Promise<Duplex> {

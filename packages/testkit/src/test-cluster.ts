@@ -72,6 +72,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     async stop() {
       stopping.abort(new Error('the test is over'))
       await Promise.all(ended)
+      await Promise.all([...runtimes.values()].map((runtime) => runtime.close()))
       await server.stop()
     },
   }

@@ -170,7 +170,7 @@ function fullReference(reference: string): string {
 async function openSimulated(context: RuntimeContext, description: string): Promise<PodRuntimes> {
   const { createSimRuntime } = await import('@outrigger/runtime-sim')
   const { clock, random, environment } = context
-  const open = new Map<string, PodRuntime>()
+  const open = new Map<string, ReturnType<typeof createSimRuntime>>()
   return {
     kind: 'sim',
     description,
@@ -187,6 +187,6 @@ async function openSimulated(context: RuntimeContext, description: string): Prom
       return known
     },
     prepareImages: async () => [],
-    close: async () => {},
+    close: async () => void (await Promise.all([...open.values()].map((runtime) => runtime.close()))),
   }
 }
