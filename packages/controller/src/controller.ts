@@ -1,3 +1,4 @@
+import { isConflict } from '@outrigger/client'
 import {
   aborted,
   type BackoffOptions,
@@ -151,7 +152,9 @@ class QueueController implements Controller {
       if (stopping.aborted) return
       this.#counts.failed++
       this.#queue.addRateLimited(key)
-      this.#logger.warn('reconcile failed and will be retried', {
+      // Somebody else wrote first: routine wherever several controllers share an object.
+      const say = isConflict(error) ? this.#logger.debug : this.#logger.warn
+      say.call(this.#logger, 'reconcile failed and will be retried', {
         key,
         failures: this.#queue.failures(key),
         error: messageOf(error),
