@@ -5,7 +5,7 @@ import { aContainer, aNode, aSandbox, soon, whyNot } from '../../tests/container
 import { type BenchCluster, residentMegabytes, startBenchCluster } from './cluster.ts'
 import { round } from './load.ts'
 
-const rounds = 15
+const rounds = 10
 
 /**
  * A pod in real containers: from `create` sent to Running seen by a watch, one at a time and twenty at once, beside
@@ -137,7 +137,7 @@ class PodWatch {
       kind: 'Pod',
       metadata: { name, namespace: 'default' },
       spec: {
-        terminationGracePeriodSeconds: 0,
+        terminationGracePeriodSeconds: 1,
         containers: [
           {
             name: 'main',
@@ -150,8 +150,9 @@ class PodWatch {
     })
   }
 
+  /** Waits until the node has let go of it, so that its end is not measured with the next one's beginning. */
   async remove(name: string): Promise<void> {
-    await this.#client.delete(resources.pods, { namespace: 'default', name }, { gracePeriodSeconds: 0 })
+    await this.#client.delete(resources.pods, { namespace: 'default', name })
     await this.#until(() => this.#gone.has(name))
   }
 
