@@ -9,6 +9,10 @@ const report = join(folder, 'report.json')
 const args = [
   'vitest',
   'run',
+  '--project',
+  'unit',
+  '--project',
+  'system',
   '--reporter=default',
   '--reporter=json',
   `--outputFile.json=${report}`,
