@@ -48,6 +48,11 @@ describe('Controller', () => {
     await clock.advance(60_000)
 
     expect(times).toEqual([0, 10_000, 20_000])
+    expect(controller.statistics).toMatchObject({
+      name: 'test',
+      reconciles: { success: 1, requeue_after: 2, error: 0 },
+      reconcileTime: { count: 3, sum: 0 },
+    })
   })
 
   test('retries a failure with growing pauses, says for which key, and forgets it on success', async () => {
@@ -67,7 +72,10 @@ describe('Controller', () => {
       message: 'reconcile failed and will be retried',
       fields: { controller: 'test', key: 'default/web', failures: 1, error: 'no luck' },
     })
-    expect(controller.counters).toMatchObject({ succeeded: 1, failed: 10, delayed: 0 })
+    expect(controller.statistics).toMatchObject({
+      reconciles: { success: 1, error: 10, requeue: 0, requeue_after: 0 },
+      queue: { delayed: 0, retries: 10 },
+    })
   })
 
   test('works on several keys at once, but never on one key twice', async () => {
@@ -115,7 +123,7 @@ describe('Controller', () => {
     await settle()
     expect(begun).toEqual(['stuck false', 'other false', 'stuck false'])
     finish()
-    expect(controller.counters.timedOut).toBe(1)
+    expect(controller.statistics).toMatchObject({ timeouts: 1, reconciles: { success: 2 } })
   })
 
   test('waits for work under way when it stops, and begins no more', async () => {
@@ -134,7 +142,11 @@ describe('Controller', () => {
     await stop()
 
     expect(hasEnded).toBe(true)
-    expect(controller.counters).toMatchObject({ succeeded: 1, ready: 1, inProgress: 0 })
+    expect(controller.statistics).toMatchObject({
+      reconciles: { success: 1 },
+      activeWorkers: 0,
+      queue: { depth: 1, inProgress: 0 },
+    })
   })
 
   test('begins only when its informers have synced', async () => {

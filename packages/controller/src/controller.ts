@@ -9,9 +9,10 @@ import {
   type Random,
   type Runnable,
 } from '@outrigger/foundation'
+import { DurationCounter, type DurationHistogram } from './duration-histogram.ts'
 import type { Outcome } from './outcome.ts'
 import { type Syncing, waitForSync } from './wait-for-sync.ts'
-import { createWorkQueue, type WorkQueue } from './work-queue.ts'
+import { createWorkQueue, type WorkQueue, type WorkQueueStatistics } from './work-queue.ts'
 
 /** Asks for a key to be reconciled, now or after a number of milliseconds. */
 export type Enqueue = (key: string, after?: number) => void
@@ -46,24 +47,41 @@ export interface ControllerOptions {
   readonly backoff?: BackoffOptions
 }
 
-/** Numbers since the controller was made. */
-export interface ControllerCounters {
-  readonly succeeded: number
-  readonly failed: number
-  readonly timedOut: number
-  /** Keys ready and waiting for a free worker. */
-  readonly ready: number
-  /** Keys waiting for their time. */
-  readonly delayed: number
-  /** Keys being worked on. */
-  readonly inProgress: number
+/** What a controller has done since it was made; `controller_runtime_*` metrics can be printed from it. */
+export interface ControllerStatistics {
+  readonly name: string
+  /** Reconciles that have ended, by how. They add up to the number of reconciles. */
+  readonly reconciles: Readonly<Record<ReconcileResult, number>>
+  /** Reconciles that missed their deadline; each is counted among `reconciles` too once it ends. */
+  readonly timeouts: number
+  /** Reconciles under way, also those past their deadline. */
+  readonly activeWorkers: number
+  readonly maxConcurrentReconciles: number
+  readonly reconcileTime: DurationHistogram
+  readonly queue: WorkQueueStatistics
 }
+
+export type ReconcileResult =
+  /** Nothing to do until something changes. */
+  | 'success'
+  /** Failed, to be tried again after a pause. */
+  | 'error'
+  /** Lost a race against another writer, to be tried again after a pause. */
+  | 'requeue'
+  /** To be looked at again after a time that the reconcile named. */
+  | 'requeue_after'
 
 /** Keeps reconciling the keys it is given. May be run again after it has stopped. */
 export interface Controller extends Runnable {
   readonly enqueue: Enqueue
-  readonly counters: ControllerCounters
+  readonly statistics: ControllerStatistics
 }
+
+/** The buckets of controller-runtime, in seconds. */
+const reconcileBounds: readonly number[] = [
+  ...[0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+  ...[1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60],
+]
 
 /** A controller that does nothing before `run`. */
 export function createController(options: ControllerOptions): Controller {
@@ -76,7 +94,9 @@ class QueueController implements Controller {
   readonly #logger: Logger
   readonly #queue: WorkQueue
   readonly #inFlight = new Set<Promise<void>>()
-  readonly #counts = { succeeded: 0, failed: 0, timedOut: 0 }
+  readonly #results: Record<ReconcileResult, number> = { success: 0, error: 0, requeue: 0, requeue_after: 0 }
+  readonly #time = new DurationCounter(reconcileBounds)
+  #timeouts = 0
 
   constructor(options: ControllerOptions) {
     this.name = options.name
@@ -91,9 +111,16 @@ class QueueController implements Controller {
 
   readonly enqueue: Enqueue = (key, after = 0) => this.#queue.addAfter(key, after)
 
-  get counters(): ControllerCounters {
-    const { ready, delayed, inProgress } = this.#queue
-    return { ...this.#counts, ready, delayed, inProgress }
+  get statistics(): ControllerStatistics {
+    return {
+      name: this.name,
+      reconciles: { ...this.#results },
+      timeouts: this.#timeouts,
+      activeWorkers: this.#inFlight.size,
+      maxConcurrentReconciles: this.#options.concurrency ?? 1,
+      reconcileTime: this.#time.read(),
+      queue: this.#queue.statistics,
+    }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -129,7 +156,7 @@ class QueueController implements Controller {
     const onAbort = () => controller.abort(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     const cancel = clock.after(deadline, () => {
-      this.#counts.timedOut++
+      this.#timeouts++
       controller.abort(new DeadlineExceeded(`reconcile of ${key}`, deadline))
     })
     const work = this.#reconcile(key, controller.signal, signal).finally(() => {
@@ -143,14 +170,19 @@ class QueueController implements Controller {
   }
 
   async #reconcile(key: string, signal: AbortSignal, stopping: AbortSignal): Promise<void> {
+    const startedAt = this.#options.clock.monotonic()
+    const ended = (result: ReconcileResult) => {
+      this.#results[result]++
+      this.#time.observe(this.#options.clock.monotonic() - startedAt)
+    }
     try {
       const outcome = await this.#options.reconcile(key, signal)
-      this.#counts.succeeded++
+      ended(outcome.next === 'wait' ? 'success' : 'requeue_after')
       this.#queue.forget(key)
       if (outcome.next === 'look-again') this.#queue.addAfter(key, Math.max(1, outcome.after))
     } catch (error) {
+      ended(isConflict(error) ? 'requeue' : 'error')
       if (stopping.aborted) return
-      this.#counts.failed++
       this.#queue.addRateLimited(key)
       // Somebody else wrote first: routine wherever several controllers share an object.
       const say = isConflict(error) ? this.#logger.debug : this.#logger.warn

@@ -3,12 +3,14 @@
 // Reconciling
 export {
   type Controller,
-  type ControllerCounters,
   type ControllerOptions,
+  type ControllerStatistics,
   createController,
   type Enqueue,
+  type ReconcileResult,
   type Source,
 } from './controller.ts'
+export type { DurationHistogram } from './duration-histogram.ts'
 export {
   createEventRecorder,
   type EventDraft,
@@ -43,4 +45,9 @@ export { earliest, lookAgain, type Outcome, waitForChange } from './outcome.ts'
 export { type Readiness, type ReadinessCheck, readinessOf } from './readiness.ts'
 export { RunnableFailed, runAll, runTogether } from './run-all.ts'
 export { type Syncing, waitForSync } from './wait-for-sync.ts'
-export { createWorkQueue, type WorkQueue, type WorkQueueOptions } from './work-queue.ts'
+export {
+  createWorkQueue,
+  type WorkQueue,
+  type WorkQueueOptions,
+  type WorkQueueStatistics,
+} from './work-queue.ts'

@@ -53,6 +53,10 @@ export interface InformerCounters {
   /** Events and bookmarks received. */
   readonly events: number
   readonly objects: number
+  /** Whether a watch is open now. */
+  readonly isWatching: boolean
+  /** Since a list, an event or a bookmark arrived; `undefined` before the first one. */
+  readonly silenceSeconds: number | undefined
 }
 
 /** An informer with its motor. */
@@ -94,6 +98,9 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
   /** Keys seen while the first state arrives inside a watch. */
   #initial: Set<string> | undefined
   #failuresInARow = 0
+  #isWatching = false
+  /** When something was last heard, on the monotonic clock. */
+  #heardAt: number | undefined
 
   constructor(options: InformerOptions<T>) {
     this.#options = options
@@ -122,7 +129,13 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
   }
 
   get counters(): InformerCounters {
-    return { ...this.#counts, objects: this.#cache.store.size }
+    const { clock } = this.#options
+    return {
+      ...this.#counts,
+      objects: this.#cache.store.size,
+      isWatching: this.#isWatching,
+      silenceSeconds: this.#heardAt === undefined ? undefined : (clock.monotonic() - this.#heardAt) / 1_000,
+    }
   }
 
   onChange(handler: ChangeHandler<T>): () => void {
@@ -161,6 +174,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
         this.#cache.applyListed(item)
       }
       version = list.metadata.resourceVersion ?? ''
+      this.#heardAt = this.#options.clock.monotonic()
     }
     this.#cache.removeAllExcept(seen)
     this.#version = version
@@ -173,6 +187,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     const guard = new SilenceGuard(clock, this.#options.silence ?? 120_000, signal)
     this.#initial = this.#version === undefined ? new Set() : undefined
     this.#counts.watches++
+    this.#isWatching = true
     try {
       const events = client.watch<T>(resource, {
         ...this.#selection(),
@@ -185,13 +200,14 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
         signal: guard.signal,
       })
       for await (const event of events) {
-        guard.heard()
+        this.#heardAt = guard.heard()
         this.#accept(event)
       }
       guard.signal.throwIfAborted()
     } catch (error) {
       throw guard.signal.aborted ? guard.signal.reason : error
     } finally {
+      this.#isWatching = false
       guard.stop()
     }
   }

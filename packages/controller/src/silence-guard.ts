@@ -39,8 +39,10 @@ export class SilenceGuard {
     return this.#controller.signal
   }
 
-  heard(): void {
+  /** Something was heard. Answers with when, on the monotonic clock. */
+  heard(): number {
     this.#heardAt = this.#clock.monotonic()
+    return this.#heardAt
   }
 
   /** Ends the guard: the signal will not abort any more. */

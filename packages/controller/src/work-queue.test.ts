@@ -84,6 +84,38 @@ describe('WorkQueue', () => {
     expect(queue.take()).toBe('a')
   })
 
+  test('tells how many keys came and waited, for how long, and what is still being worked on', async () => {
+    const { queue, clock } = aQueue()
+    queue.add('a')
+    queue.add('a')
+    queue.add('b')
+    await clock.advance(250)
+    expect(queue.take()).toBe('a')
+    await clock.advance(2_000)
+    expect(queue.take()).toBe('b')
+    await clock.advance(1_000)
+
+    expect(queue.statistics).toMatchObject({
+      depth: 0,
+      inProgress: 2,
+      adds: 2,
+      unfinishedWorkSeconds: 4,
+      longestRunningProcessorSeconds: 3,
+      queueDuration: { count: 2, sum: 2.5 },
+    })
+    queue.done('a')
+    queue.addRateLimited('a')
+    const { workDuration, retries, delayed, longestRunningProcessorSeconds } = queue.statistics
+    expect(workDuration).toMatchObject({ count: 1, sum: 3 })
+    // Nothing up to a second; the one duration lies in the bucket up to ten seconds.
+    expect(workDuration.cumulative.slice(-4)).toEqual([0, 1, 1, 1])
+    expect({ retries, delayed, longestRunningProcessorSeconds }).toEqual({
+      retries: 1,
+      delayed: 1,
+      longestRunningProcessorSeconds: 1,
+    })
+  })
+
   test('hands out nothing once it is shut down', async () => {
     const { queue, clock } = aQueue()
     const waiting = queue.next(new AbortController().signal)

@@ -1,5 +1,6 @@
 import { type BackoffOptions, backoffDelay, type Clock, type Random } from '@outrigger/foundation'
 import { DueHeap } from './due-heap.ts'
+import { DurationCounter, type DurationHistogram } from './duration-histogram.ts'
 
 export interface WorkQueueOptions {
   readonly clock: Clock
@@ -7,6 +8,28 @@ export interface WorkQueueOptions {
   readonly random?: Random
   /** Pauses of `addRateLimited`. Defaults to 5 ms doubling up to 5 minutes, with a jitter of 0.2. */
   readonly backoff?: BackoffOptions
+}
+
+/** What a queue has seen since it was made; client-go's `workqueue_*` metrics can be printed from it. */
+export interface WorkQueueStatistics {
+  /** Keys ready and waiting for a free worker. */
+  readonly depth: number
+  /** Keys waiting for their time. */
+  readonly delayed: number
+  /** Keys being worked on. */
+  readonly inProgress: number
+  /** Keys that became ready, or will once the work in progress on them is done; repetitions are not counted. */
+  readonly adds: number
+  /** Failures that were followed by another attempt. */
+  readonly retries: number
+  /** Seconds of work in progress, added up over the keys. */
+  readonly unfinishedWorkSeconds: number
+  /** Seconds of the work in progress that began first; 0 without any. */
+  readonly longestRunningProcessorSeconds: number
+  /** From becoming ready to being taken. */
+  readonly queueDuration: DurationHistogram
+  /** From being taken to being done. */
+  readonly workDuration: DurationHistogram
 }
 
 /**
@@ -41,7 +64,11 @@ export interface WorkQueue {
   readonly delayed: number
   /** Keys taken and not done. */
   readonly inProgress: number
+  readonly statistics: WorkQueueStatistics
 }
+
+/** The buckets of client-go: 10 ns to 1,000 s, each ten times the one before. */
+const queueBounds: readonly number[] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1_000]
 
 const defaultBackoff: BackoffOptions = { initial: 5, max: 300_000, factor: 2, jitter: 0.2 }
 
@@ -59,9 +86,14 @@ class FairWorkQueue implements WorkQueue {
   /** Ready keys in order; `#head` is the first one not yet taken. */
   #order: string[] = []
   #head = 0
-  /** Keys that are ready, or will be as soon as the work in progress on them is done. */
-  readonly #dirty = new Set<string>()
-  readonly #taken = new Set<string>()
+  /** Keys that are ready, or will be as soon as the work in progress on them is done, and when they were added. */
+  readonly #dirty = new Map<string, number>()
+  /** When each key was taken. */
+  readonly #taken = new Map<string, number>()
+  readonly #queueDuration = new DurationCounter(queueBounds)
+  readonly #workDuration = new DurationCounter(queueBounds)
+  #adds = 0
+  #retries = 0
   readonly #failures = new Map<string, number>()
   /** When each delayed key is due; entries of the heap that disagree are outdated. */
   readonly #dueAt = new Map<string, number>()
@@ -86,9 +118,31 @@ class FairWorkQueue implements WorkQueue {
     return this.#taken.size
   }
 
+  get statistics(): WorkQueueStatistics {
+    const now = this.#options.clock.monotonic()
+    let unfinished = 0
+    let longest = 0
+    for (const takenAt of this.#taken.values()) {
+      unfinished += now - takenAt
+      longest = Math.max(longest, now - takenAt)
+    }
+    return {
+      depth: this.ready,
+      delayed: this.delayed,
+      inProgress: this.inProgress,
+      adds: this.#adds,
+      retries: this.#retries,
+      unfinishedWorkSeconds: unfinished / 1_000,
+      longestRunningProcessorSeconds: longest / 1_000,
+      queueDuration: this.#queueDuration.read(),
+      workDuration: this.#workDuration.read(),
+    }
+  }
+
   add(key: string): void {
     if (this.#isShutDown || this.#dirty.has(key)) return
-    this.#dirty.add(key)
+    this.#dirty.set(key, this.#options.clock.monotonic())
+    this.#adds++
     if (!this.#taken.has(key)) this.#makeReady(key)
   }
 
@@ -109,6 +163,7 @@ class FairWorkQueue implements WorkQueue {
   addRateLimited(key: string): void {
     const failures = (this.#failures.get(key) ?? 0) + 1
     this.#failures.set(key, failures)
+    this.#retries++
     this.addAfter(key, backoffDelay(this.#options.backoff ?? defaultBackoff, failures, this.#options.random))
   }
 
@@ -124,8 +179,10 @@ class FairWorkQueue implements WorkQueue {
     if (this.#isShutDown || this.#head >= this.#order.length) return undefined
     const key = this.#order[this.#head++]!
     this.#compact()
+    const now = this.#options.clock.monotonic()
+    this.#queueDuration.observe(now - (this.#dirty.get(key) ?? now))
     this.#dirty.delete(key)
-    this.#taken.add(key)
+    this.#taken.set(key, now)
     return key
   }
 
@@ -148,7 +205,10 @@ class FairWorkQueue implements WorkQueue {
   }
 
   done(key: string): void {
-    if (!this.#taken.delete(key)) return
+    const takenAt = this.#taken.get(key)
+    if (takenAt === undefined) return
+    this.#taken.delete(key)
+    this.#workDuration.observe(this.#options.clock.monotonic() - takenAt)
     if (this.#dirty.has(key)) this.#makeReady(key)
   }
 

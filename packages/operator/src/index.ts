@@ -15,4 +15,10 @@ export {
   virtualNodeRules,
 } from './install/manager-rules.ts'
 export { createManager, type Manager } from './manager.ts'
-export { defaultNames, type ManagerOptions, type ManagerWebhookOptions } from './manager-options.ts'
+export {
+  defaultNames,
+  type ManagerLeaseOptions,
+  type ManagerOptions,
+  type ManagerWebhookOptions,
+} from './manager-options.ts'
+export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'

@@ -33,6 +33,8 @@ export interface ManagerOptions {
   readonly webhook: ManagerWebhookOptions
   /** Whether replicas agree on a leader. Defaults to true; a single process may do without. */
   readonly leaderElection?: boolean
+  /** What replicas agree by. Defaults to the lease `outrigger-manager` in the manager's own namespace. */
+  readonly lease?: ManagerLeaseOptions
   /** Group of the virtual nodes, which gets the rights of resource bindings. Defaults to `outrigger:virtual-nodes`. */
   readonly virtualNodeGroup?: string
   /** Converts between the versions of SidecarSet by webhook. Defaults to false: one schema for both. */
@@ -44,6 +46,20 @@ export interface ManagerOptions {
   readonly allowsPatchPodMetadataByDefault?: boolean
   /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
   readonly sortsContainersByName?: boolean
+}
+
+/** Which lease the leader holds, and how long it lasts. All times in milliseconds. */
+export interface ManagerLeaseOptions {
+  /** Defaults to the manager's namespace. The manager has rights on leases there alone. */
+  readonly namespace?: string
+  /** Defaults to `outrigger-manager`. */
+  readonly name?: string
+  /** How long others wait after the last renewal they saw before they take over. Defaults to 15,000. */
+  readonly duration?: number
+  /** How long the leader tries to renew before it gives up; less than `duration`. Defaults to 10,000. */
+  readonly renewDeadline?: number
+  /** Pause between attempts; less than `renewDeadline` divided by 1.2. Defaults to 2,000. */
+  readonly retryPeriod?: number
 }
 
 export interface ManagerWebhookOptions {

@@ -10,9 +10,11 @@ import {
 } from '@outrigger/api'
 import { isNotFound } from '@outrigger/client'
 import {
+  type Controller,
   createEventRecorder,
   createInformers,
   createLeaderElector,
+  type EventRecorder,
   type InformerSet,
   type LeaderElector,
   runAll,
@@ -48,6 +50,7 @@ import {
 import { webhookDeclarations, webhookPaths } from './admission/webhook-declarations.ts'
 import { installDefinitions } from './install/install-definitions.ts'
 import { defaultNames, type ManagerOptions } from './manager-options.ts'
+import { informerStatistics, type ManagerStatistics } from './manager-statistics.ts'
 import { podIndexes } from './pod-indexes.ts'
 import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
@@ -66,9 +69,15 @@ export interface Manager extends Runnable {
   readonly isReady: boolean
   /** Resolves once `isReady` is true for the first time. */
   readonly ready: Promise<void>
+  /** For metrics. */
+  readonly statistics: ManagerStatistics
 }
 
-/** A manager that does nothing before `run`. */
+/**
+ * A manager that does nothing before `run`.
+ *
+ * @throws RangeError when the durations of `lease` contradict each other.
+ */
 export function createManager(options: ManagerOptions): Manager {
   return new OutriggerManager(options)
 }
@@ -78,12 +87,15 @@ class OutriggerManager implements Manager {
   readonly ready: Promise<void>
   readonly #options: ManagerOptions
   readonly #namespace: string
+  readonly #leaseName: string
   readonly #informers: InformerSet
   readonly #index = new SidecarSetIndex()
   readonly #certificate: CertificateSource & Partial<Runnable>
   readonly #server: WebhookServer
   readonly #registration: WebhookRegistration
   readonly #elector: LeaderElector
+  readonly #events: EventRecorder
+  #controllers: readonly Controller[] = []
   #becomeReady: () => void = () => {}
 
   constructor(options: ManagerOptions) {
@@ -93,10 +105,19 @@ class OutriggerManager implements Manager {
     this.#certificate = options.webhook.certificate ?? this.#sharedCertificates()
     this.#server = this.#createServer()
     this.#registration = this.#createRegistration()
+    const { lease = {} } = options
+    const { duration, renewDeadline, retryPeriod } = lease
+    this.#leaseName = lease.name ?? defaultNames.lease
     this.#elector = createLeaderElector({
       ...options,
-      lease: { namespace: this.#namespace, name: defaultNames.lease },
+      lease: { namespace: lease.namespace ?? this.#namespace, name: this.#leaseName },
+      durations: {
+        ...(duration !== undefined && { lease: duration }),
+        ...(renewDeadline !== undefined && { renewDeadline }),
+        ...(retryPeriod !== undefined && { retryPeriod }),
+      },
     })
+    this.#events = createEventRecorder({ ...options, component: 'outrigger-manager', host: '' })
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve
     })
@@ -104,6 +125,18 @@ class OutriggerManager implements Manager {
 
   get isReady(): boolean {
     return this.#informers.hasSynced && (this.#registration.isRegistered || this.#follows())
+  }
+
+  get statistics(): ManagerStatistics {
+    const { isLeader, leader, terms } = this.#elector
+    const { leaderElection = true } = this.#options
+    return {
+      isReady: this.isReady,
+      leaderElection: { name: this.#leaseName, isLeader: isLeader || !leaderElection, leader, terms },
+      controllers: this.#controllers.map(({ statistics }) => statistics),
+      informers: informerStatistics(this.#informers),
+      events: this.#events.counters,
+    }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -124,10 +157,10 @@ class OutriggerManager implements Manager {
     if (signal.aborted) return
     await installDefinitions({ ...this.#options, definitions: this.#definitions() }, signal)
     if (signal.aborted) return
-    const events = createEventRecorder({ ...this.#options, component: 'outrigger-manager', host: '' })
-    const controllers = [...this.#controllers(events), this.#registration]
-    const leading = leaderElection ? [this.#elector.runWhenLeader(controllers)] : controllers
-    await runAll([this.#informers, events, ...leading, this.#readiness()], signal)
+    this.#controllers = this.#createControllers()
+    const work = [...this.#controllers, this.#registration]
+    const leading = leaderElection ? [this.#elector.runWhenLeader(work)] : work
+    await runAll([this.#informers, this.#events, ...leading, this.#readiness()], signal)
   }
 
   #definitions() {
@@ -146,8 +179,8 @@ class OutriggerManager implements Manager {
   }
 
   /** Every controller, as one list. */
-  #controllers(events: ReturnType<typeof createEventRecorder>): Runnable[] {
-    const shared = { ...this.#options, events }
+  #createControllers(): Controller[] {
+    const shared = { ...this.#options, events: this.#events }
     const pods = this.#pods()
     const sidecarSets = this.#sidecarSets()
     const namespaces = this.#namespaces()
