@@ -52,6 +52,7 @@ export {
   type ManagedSidecar,
   managedSidecars,
   namespaceSelectorOf,
+  podContainerNames,
   type ResourceExpressions,
   type ResourcesPolicy,
   type ShareVolumePolicy,
@@ -87,7 +88,8 @@ export {
   revisionName,
   sidecarSetAtRevision,
 } from './sidecar-set-revision.ts'
+export { sourceFieldValue } from './source-field.ts'
+// Validation
 export { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
 export { bindingErrors } from './validation-binding.ts'
-// Validation
 export { sidecarSetShapeErrors } from './validation-shape.ts'

@@ -53,7 +53,7 @@ export const podAnnotations = {
   /** Followed by the name of a pod container. */
   versionPrefix: 'version.sidecarset.kruise.io/',
   versionAltPrefix: 'versionalt.sidecarset.kruise.io/',
-  /** Ours: which injected volumes and variables name objects of other namespaces; see `InjectedReferences`. */
+  /** Ours: which injected volumes name objects of other namespaces; see `InjectedReferences`. */
   injectedReferences: 'outrigger.dev/injected-references',
 } as const
 

@@ -9,7 +9,7 @@ import { sidecarSetHashes } from './sidecar-set-hash.ts'
  * stays as it is; what needed no default is shared with it. Applying it twice changes nothing.
  */
 export function defaultSidecarSet(sidecarSet: SidecarSet): SidecarSet {
-  const spec = withDefaults(sidecarSet.spec ?? {})
+  const spec = withDefaults(withoutNulls(sidecarSet.spec ?? {}) as SidecarSetSpec)
   const { hash, hashWithoutImage } = sidecarSetHashes(spec)
   const annotations = {
     ...sidecarSet.metadata.annotations,
@@ -17,6 +17,21 @@ export function defaultSidecarSet(sidecarSet: SidecarSet): SidecarSet {
     [sidecarSetAnnotations.hashWithoutImage]: hashWithoutImage,
   }
   return { ...sidecarSet, metadata: { ...sidecarSet.metadata, annotations }, spec }
+}
+
+/** A field that is null is a field that is not there. The very value given if it holds no null. */
+function withoutNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    const items = value.map(withoutNulls)
+    return items.some((item, i) => item !== value[i]) ? items : value
+  }
+  const entries = Object.entries(value)
+  const kept = entries
+    .filter(([, field]) => field !== null)
+    .map(([key, field]) => [key, withoutNulls(field)] as const)
+  const isSame = kept.length === entries.length && kept.every(([, field], i) => field === entries[i]?.[1])
+  return isSame ? value : Object.fromEntries(kept)
 }
 
 /** A spec with the defaults OpenKruise fills in, and no more: hashes are computed from the result. */

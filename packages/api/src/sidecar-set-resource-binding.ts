@@ -2,7 +2,7 @@ import type { KubeObject } from '@outrigger/kube'
 
 /**
  * The consent of a namespace's owner that pods of other namespaces read some of its objects through
- * the volumes and variables of named SidecarSets. Exact names only; nothing but get, list and watch.
+ * the volumes of named SidecarSets. Exact names only; nothing but get, list and watch.
  */
 export interface SidecarSetResourceBinding extends KubeObject {
   spec: SidecarSetResourceBindingSpec

@@ -161,6 +161,18 @@ export function isHotUpgrade({ upgradeStrategy }: Pick<SidecarContainer, 'upgrad
 }
 
 /**
+ * The names a SidecarSet's container has in a pod: two for a hot upgrade, which plain init containers, whatever they
+ * ask for, do not get.
+ */
+export function podContainerNames(
+  sidecar: Pick<SidecarContainer, 'name' | 'upgradeStrategy' | 'restartPolicy'>,
+  list: 'initContainers' | 'containers',
+): readonly string[] {
+  const isPair = isHotUpgrade(sidecar) && (list === 'containers' || isNativeSidecar(sidecar))
+  return isPair ? [`${sidecar.name}-1`, `${sidecar.name}-2`] : [sidecar.name]
+}
+
+/**
  * The namespaces a SidecarSet is for; `undefined` means all. `spec.namespace` wins over a
  * namespaceSelector, as it does when v1alpha1 is converted.
  */

@@ -1,5 +1,5 @@
 import { deepEqual, type FieldError, invalid, type LabelSelector } from '@outrigger/kube'
-import { canaryBaseOf, namespaceSelectorOf, type SidecarSet } from './sidecar-set.ts'
+import { canaryBaseOf, namespaceSelectorOf, podContainerNames, type SidecarSet } from './sidecar-set.ts'
 
 /**
  * Where this SidecarSet and another one that can select the same pod want different things under one
@@ -44,10 +44,12 @@ function conflictsBetween(sidecarSet: SidecarSet, other: SidecarSet): FieldError
   return errors
 }
 
-/** The names containers will have in the pod: a hot-upgrade container becomes two. */
+/** The names containers are known by, and those they have in the pod. */
 function containerNames({ spec }: SidecarSet): string[] {
-  return [...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap(({ name, upgradeStrategy }) =>
-    upgradeStrategy?.upgradeType === 'HotUpgrade' ? [name, `${name}-1`, `${name}-2`] : [name],
+  return (['initContainers', 'containers'] as const).flatMap((list) =>
+    (spec[list] ?? []).flatMap((sidecar) => [
+      ...new Set([sidecar.name, ...podContainerNames(sidecar, list)]),
+    ]),
   )
 }
 

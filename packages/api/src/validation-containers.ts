@@ -5,8 +5,15 @@ import {
   invalid,
   parseQuantity,
   required,
+  unsupported,
 } from '@outrigger/kube'
-import { isNativeSidecar, type SidecarContainer, type SidecarSetSpec } from './sidecar-set.ts'
+import {
+  isNativeSidecar,
+  podContainerNames,
+  type SidecarContainer,
+  type SidecarSetSpec,
+} from './sidecar-set.ts'
+import { sourceFieldProblem } from './source-field.ts'
 import { containerShapeErrors, volumeSourceErrors } from './validation-core.ts'
 import { resourcesPolicyErrors } from './validation-resources-policy.ts'
 
@@ -30,11 +37,42 @@ export function containerErrors(spec: SidecarSetSpec): FieldError[] {
       errors.push(...resourcesPolicyErrors(path, container, list))
       if (list === 'containers') errors.push(...placementErrors(container))
       container.transferEnv?.forEach((transfer, j) => {
-        errors.push(...transferErrors(`${path}.transferEnv[${j}]`, transfer))
+        errors.push(...transferErrors(`${path}.transferEnv[${j}]`, list, transfer))
       })
     })
   }
-  return errors
+  return [...errors, ...pairErrors(spec)]
+}
+
+/** A hot upgrade makes two containers of one, whose names must be free and fit. */
+function pairErrors(spec: SidecarSetSpec): FieldError[] {
+  const lists = ['initContainers', 'containers'] as const
+  const all = lists.flatMap((list) =>
+    (spec[list] ?? []).map((sidecar, i) => ({
+      field: `spec.${list}[${i}].name`,
+      name: sidecar.name ?? '',
+      inPod: podContainerNames(sidecar, list),
+    })),
+  )
+  return all.flatMap(({ field, name, inPod }, i) => {
+    if (inPod.length < 2 || name === '') return []
+    const pair = inPod.join(' and ')
+    if (name.length <= 63 && name.length > 61)
+      return [
+        invalid(field, name, 'must be no more than 61 characters, because a hot upgrade adds -1 and -2'),
+      ]
+    const other = all.find(
+      (candidate, j) => j !== i && candidate.inPod.some((taken) => inPod.includes(taken)),
+    )
+    if (other === undefined) return []
+    return [
+      invalid(
+        field,
+        name,
+        `is upgraded hot and becomes ${pair} in pods, where container ${other.name} would have the same name; rename one of the two`,
+      ),
+    ]
+  })
 }
 
 function nameErrors(field: string, name: string | undefined, seen: Set<string>): FieldError[] {
@@ -109,15 +147,14 @@ function placementErrors({
   const errors: FieldError[] = []
   if (podInjectPolicy !== 'BeforeAppContainer' && podInjectPolicy !== 'AfterAppContainer')
     errors.push(
-      invalid(
-        'spec.container.podInjectPolicy',
-        podInjectPolicy,
-        'must be BeforeAppContainer or AfterAppContainer',
-      ),
+      unsupported('spec.container.podInjectPolicy', podInjectPolicy, [
+        'BeforeAppContainer',
+        'AfterAppContainer',
+      ]),
     )
   if (shareVolumePolicy?.type !== 'enabled' && shareVolumePolicy?.type !== 'disabled')
     errors.push(
-      invalid('spec.container.shareVolumePolicy', shareVolumePolicy?.type, 'must be enabled or disabled'),
+      unsupported('spec.container.shareVolumePolicy', shareVolumePolicy?.type, ['enabled', 'disabled']),
     )
   if (upgradeStrategy?.upgradeType === 'HotUpgrade' && !upgradeStrategy.hotUpgradeEmptyImage)
     errors.push(
@@ -131,21 +168,16 @@ function placementErrors({
 
 type Transfer = NonNullable<SidecarContainer['transferEnv']>[number]
 
-function transferErrors(path: string, transfer: Transfer): FieldError[] {
+/** Init containers may name what they like, as in OpenKruise: a source that is none transfers nothing. */
+function transferErrors(path: string, list: string, transfer: Transfer): FieldError[] {
   const from = transfer.sourceContainerNameFrom
   if (!from) return []
   const at = `${path}.sourceContainerNameFrom.fieldRef`
   if (!from.fieldRef) return [required(at)]
+  if (list === 'initContainers') return []
   const { apiVersion = 'v1', fieldPath } = from.fieldRef
-  if (apiVersion !== 'v1') return [invalid(`${at}.apiVersion`, apiVersion, 'must be v1')]
+  if (apiVersion !== 'v1') return [unsupported(`${at}.apiVersion`, apiVersion, ['v1'])]
   if (!fieldPath) return [required(`${at}.fieldPath`)]
-  if (fieldPath === 'metadata.name' || /^metadata\.(labels|annotations)\['[^']+'\]$/.test(fieldPath))
-    return []
-  return [
-    invalid(
-      `${at}.fieldPath`,
-      fieldPath,
-      "must be metadata.name, metadata.labels['<key>'] or metadata.annotations['<key>']",
-    ),
-  ]
+  const problem = sourceFieldProblem(fieldPath)
+  return problem === undefined ? [] : [invalid(`${at}.fieldPath`, fieldPath, problem)]
 }

@@ -1,5 +1,7 @@
 import {
   type Container,
+  configMapKeyProblems,
+  dnsSubdomainProblems,
   duplicate,
   environmentNameProblems,
   type FieldError,
@@ -35,6 +37,7 @@ export function containerShapeErrors(path: string, container: Container): FieldE
     ]),
     ...portErrors(path, container),
     ...environmentErrors(path, container),
+    ...environmentSourceErrors(path, container),
     ...deviceErrors(path, container),
     ...probeErrors(path, container),
   )
@@ -82,8 +85,40 @@ function environmentErrors(path: string, { env = [] }: Container): FieldError[] 
     const sources = Object.values(valueFrom).filter((source) => source !== undefined && source !== null)
     if (sources.length !== 1)
       errors.push(invalid(`${at}.valueFrom`, '', 'must specify exactly one source of the value'))
+    for (const field of ['configMapKeyRef', 'secretKeyRef'] as const) {
+      const reference = valueFrom[field]
+      if (!reference) continue
+      errors.push(...objectNameErrors(`${at}.valueFrom.${field}.name`, reference.name))
+      if (!reference.key) errors.push(required(`${at}.valueFrom.${field}.key`))
+      else
+        for (const problem of configMapKeyProblems(reference.key))
+          errors.push(invalid(`${at}.valueFrom.${field}.key`, reference.key, problem))
+    }
     return errors
   })
+}
+
+function environmentSourceErrors(path: string, { envFrom = [] }: Container): FieldError[] {
+  return envFrom.flatMap((source, i) =>
+    (['configMapRef', 'secretRef'] as const).flatMap((field) => {
+      const reference = source[field]
+      return reference ? objectNameErrors(`${path}.envFrom[${i}].${field}.name`, reference.name) : []
+    }),
+  )
+}
+
+/** Kubernetes looks at the names in variables, and so lets no namespace stand before them; those in volumes it leaves alone. */
+function objectNameErrors(field: string, name: string | undefined): FieldError[] {
+  if (!name) return [required(field)]
+  if (name.includes('/'))
+    return [
+      invalid(
+        field,
+        name,
+        'must be a name in the namespace of the pod: Kubernetes refuses pods with namespace/name in variables; mount the object as a volume of the SidecarSet instead',
+      ),
+    ]
+  return dnsSubdomainProblems(name).map((problem) => invalid(field, name, problem))
 }
 
 function deviceErrors(path: string, { volumeDevices = [], volumeMounts = [] }: Container): FieldError[] {

@@ -1,4 +1,4 @@
-import { type FieldError, invalid, required } from '@outrigger/kube'
+import { type FieldError, invalid, required, unsupported } from '@outrigger/kube'
 import { compileNamePattern } from './name-pattern.ts'
 import { resourceExpressionProblem } from './resource-expression.ts'
 import { isNativeSidecar, type SidecarContainer } from './sidecar-set.ts'
@@ -38,7 +38,7 @@ function targetErrors(
 ): FieldError[] {
   const errors: FieldError[] = []
   if (targetContainersMode !== 'sum' && targetContainersMode !== 'max')
-    errors.push(invalid(`${field}.targetContainersMode`, targetContainersMode, 'must be sum or max'))
+    errors.push(unsupported(`${field}.targetContainersMode`, targetContainersMode, ['sum', 'max']))
   const at = `${field}.targetContainersNameRegex`
   if (!targetContainersNameRegex) errors.push(required(at))
   else if (compileNamePattern(targetContainersNameRegex) === undefined)

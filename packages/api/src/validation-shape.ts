@@ -1,16 +1,24 @@
-import { builtinSchema, checkTypes, type FieldError, invalid, isRecord, type Schema } from '@outrigger/kube'
+import {
+  builtinSchema,
+  checkTypes,
+  type FieldError,
+  invalid,
+  isRecord,
+  type JSONSchemaProps,
+  type Schema,
+} from '@outrigger/kube'
+import { sidecarSetSchema } from './schemas.ts'
 
 const core = 'io.k8s.api.core.v1'
-const labelSelector = 'io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector'
 
-const shapes: readonly (readonly [field: string, definition: string, isList: boolean])[] = [
-  ['containers', `${core}.Container`, true],
-  ['initContainers', `${core}.Container`, true],
-  ['volumes', `${core}.Volume`, true],
-  ['imagePullSecrets', `${core}.LocalObjectReference`, true],
-  ['selector', labelSelector, false],
-  ['namespaceSelector', labelSelector, false],
+const coreLists: readonly (readonly [field: string, definition: string])[] = [
+  ['containers', `${core}.Container`],
+  ['initContainers', `${core}.Container`],
+  ['volumes', `${core}.Volume`],
 ]
+
+/** What OpenKruise's own fields must be; volumes stay open there. */
+const ownSchema = sidecarSetSchema('union').properties?.['spec'] as JSONSchemaProps
 
 /**
  * What in an object, as it came from outside, has not the type a SidecarSet has there. The resource's
@@ -19,26 +27,34 @@ const shapes: readonly (readonly [field: string, definition: string, isList: boo
 export function sidecarSetShapeErrors(object: unknown): FieldError[] {
   const spec = isRecord(object) ? object['spec'] : undefined
   if (!isRecord(spec)) return [invalid('spec', spec, 'must be an object')]
-  return [
-    ...shapes.flatMap(([field, definition, isList]) =>
-      shapeErrors(spec[field], `spec.${field}`, definition, isList),
-    ),
-    ...['updateStrategy', 'injectionStrategy'].flatMap((field) =>
-      isAbsent(spec[field]) || isRecord(spec[field])
-        ? []
-        : [invalid(`spec.${field}`, spec[field], 'must be an object')],
-    ),
-    ...patchErrors(spec['patchPodMetadata']),
-    ...['initContainers', 'containers'].flatMap((list) => policyErrors(spec[list], `spec.${list}`)),
+  if (isDeeperThan(spec, deepest)) return [invalid('spec', undefined, `nested deeper than ${deepest} levels`)]
+  const errors = [
+    ...coreLists.flatMap(([field, definition]) => coreErrors(spec[field], `spec.${field}`, definition)),
+    ...ownShapeErrors(spec, 'spec', ownSchema),
   ]
+  // Both look at the lists themselves; the first sentence is enough.
+  return [...new Map(errors.reverse().map((error) => [error.field, error])).values()].reverse()
+}
+
+const deepest = 100
+
+/** Goes level by level, so that no depth exhausts the stack. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true
+    level = level.flatMap((item) =>
+      typeof item === 'object' && item !== null ? (Object.values(item) as unknown[]) : [],
+    )
+  }
+  return false
 }
 
 const isAbsent = (value: unknown) => value === undefined || value === null
 
-function shapeErrors(value: unknown, path: string, definition: string, isList: boolean): FieldError[] {
+function coreErrors(value: unknown, path: string, definition: string): FieldError[] {
   if (isAbsent(value)) return []
   const schema = builtinSchema(definition)
-  if (!isList) return typeErrors(value, path, schema)
   if (!Array.isArray(value)) return [invalid(path, value, 'must be a list')]
   return value.flatMap((item, i) => typeErrors(item, `${path}[${i}]`, schema))
 }
@@ -59,39 +75,47 @@ function nullItems(value: unknown, path: string): string[] {
   return []
 }
 
-function patchErrors(value: unknown): FieldError[] {
+/** Looks at types only; which words and numbers are right is asked later, with better sentences. */
+function ownShapeErrors(value: unknown, path: string, schema: JSONSchemaProps): FieldError[] {
   if (isAbsent(value)) return []
-  const path = 'spec.patchPodMetadata'
-  if (!Array.isArray(value)) return [invalid(path, value, 'must be a list')]
-  return value.flatMap((entry, i) => {
-    const annotations = isRecord(entry) ? (entry['annotations'] ?? {}) : undefined
-    const isRight =
-      isRecord(annotations) && Object.values(annotations).every((text) => typeof text === 'string')
-    return isRight ? [] : [invalid(`${path}[${i}].annotations`, annotations, 'must be a map of texts')]
-  })
+  if (schema['x-kubernetes-int-or-string'])
+    return typeof value === 'string' || isWholeNumber(value)
+      ? []
+      : [invalid(path, value, 'must be an integer or a text')]
+  switch (schema.type) {
+    case 'object':
+      return objectErrors(value, path, schema)
+    case 'array':
+      if (!Array.isArray(value)) return [invalid(path, value, 'must be a list')]
+      return value.flatMap((item, i) =>
+        item === null
+          ? [invalid(`${path}[${i}]`, null, 'must not be null')]
+          : ownShapeErrors(item, `${path}[${i}]`, schema.items as JSONSchemaProps),
+      )
+    case 'string':
+      return typeof value === 'string' ? [] : [invalid(path, value, 'must be a text')]
+    case 'boolean':
+      return typeof value === 'boolean' ? [] : [invalid(path, value, 'must be true or false')]
+    case 'integer':
+      return isWholeNumber(value) ? [] : [invalid(path, value, 'must be an integer')]
+    default:
+      return []
+  }
 }
 
-/** Core containers know no resourcesPolicy, so their schema does not look at it. */
-function policyErrors(containers: unknown, path: string): FieldError[] {
-  if (!Array.isArray(containers)) return []
-  return containers.flatMap((container, i) => {
-    const policy = isRecord(container) ? container['resourcesPolicy'] : undefined
-    if (isAbsent(policy) || isPolicy(policy)) return []
-    return [
-      invalid(`${path}[${i}].resourcesPolicy`, undefined, 'must be an object with texts for expressions'),
-    ]
-  })
-}
+const isWholeNumber = (value: unknown) => typeof value === 'number' && Number.isSafeInteger(value)
 
-function isPolicy(policy: unknown): boolean {
-  if (!isRecord(policy)) return false
-  const isText = (value: unknown) => isAbsent(value) || typeof value === 'string'
-  const { targetContainersMode, targetContainersNameRegex, resourcesExpr } = policy
-  const sides = isRecord(resourcesExpr) ? [resourcesExpr['limits'], resourcesExpr['requests']] : []
-  return (
-    isText(targetContainersMode) &&
-    isText(targetContainersNameRegex) &&
-    (isAbsent(resourcesExpr) || isRecord(resourcesExpr)) &&
-    sides.every((side) => isAbsent(side) || (isRecord(side) && isText(side['cpu']) && isText(side['memory'])))
+function objectErrors(value: unknown, path: string, schema: JSONSchemaProps): FieldError[] {
+  if (!isRecord(value)) return [invalid(path, value, 'must be an object')]
+  const { properties, additionalProperties } = schema
+  const fields = Object.entries(properties ?? {}).flatMap(([name, field]) =>
+    Object.hasOwn(value, name) ? ownShapeErrors(value[name], `${path}.${name}`, field) : [],
   )
+  if (typeof additionalProperties !== 'object') return fields
+  const entries = Object.entries(value).flatMap(([key, entry]) =>
+    entry === null
+      ? [invalid(`${path}[${key}]`, null, 'must not be null')]
+      : ownShapeErrors(entry, `${path}[${key}]`, additionalProperties),
+  )
+  return [...fields, ...entries]
 }

@@ -7,6 +7,7 @@ import {
   qualifiedNameProblems,
   required,
   tooLong,
+  unsupported,
 } from '@outrigger/kube'
 import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
 import { revisionName } from './sidecar-set-revision.ts'
@@ -35,7 +36,7 @@ export function revisionErrors(
       ),
     )
   if (revision.policy && revision.policy !== 'Always' && revision.policy !== 'Partial')
-    errors.push(invalid('revision.policy', revision.policy, 'must be Always or Partial'))
+    errors.push(unsupported('revision.policy', revision.policy, ['Always', 'Partial']))
   return errors
 }
 
@@ -111,8 +112,6 @@ export function patchMetadataErrors({ patchPodMetadata }: SidecarSetSpec): Field
     const keys = Object.keys(annotations ?? {})
     if (keys.length === 0) errors.push(required(field, 'no annotations defined'))
     if (!patchPolicy) errors.push(required(field, 'no patchPolicy defined'))
-    else if (!['Retain', 'Overwrite', 'MergePatchJson'].includes(patchPolicy))
-      errors.push(invalid(field, patchPolicy, 'must be Retain, Overwrite or MergePatchJson'))
     for (const key of keys) {
       if (seen.has(key)) errors.push(required(field, `annotation key ${key} already exists in another entry`))
       seen.add(key)

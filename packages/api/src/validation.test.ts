@@ -1,5 +1,6 @@
 import { formatFieldError } from '@outrigger/kube'
 import { describe, expect, it } from 'vitest'
+import { withTodaysSpelling } from './old-spelling.ts'
 import type { SidecarContainer, SidecarSet, SidecarSetSpec } from './sidecar-set.ts'
 import { defaultSidecarSet } from './sidecar-set-defaults.ts'
 import { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
@@ -166,6 +167,140 @@ describe('validation of a SidecarSet', () => {
   ])('refuses %s', (what, spec, complaint) => {
     const name = what === 'a dot in the name' ? 'a.b' : 's'
     expect(complaints(sidecarSet(name, spec))).toEqual([expect.stringMatching(complaint)])
+  })
+
+  it.each<[string, Partial<SidecarContainer>, RegExp]>([
+    [
+      'a key of a Secret',
+      { env: [{ name: 'T', valueFrom: { secretKeyRef: { name: 'logging/token', key: 'k' } } }] },
+      /env\[0\].valueFrom.secretKeyRef.name: Invalid value: "logging\/token".*mount the object as a volume/,
+    ],
+    [
+      'a key of a ConfigMap',
+      { env: [{ name: 'T', valueFrom: { configMapKeyRef: { name: 'a/b', key: 'k' } } }] },
+      /configMapKeyRef.name: Invalid value/,
+    ],
+    [
+      'a whole Secret',
+      { envFrom: [{ secretRef: { name: 'a/b' } }] },
+      /^spec.containers\[0\].envFrom\[0\].secretRef.name: Invalid value: "a\/b"/,
+    ],
+    ['nothing', { envFrom: [{ configMapRef: {} }] }, /envFrom\[0\].configMapRef.name: Required value/],
+  ])(
+    'refuses variables that take %s of another namespace, as Kubernetes would in every pod',
+    (_, container, complaint) => {
+      const spec = { containers: [{ image: 'a', ...container, name: 'agent' }] }
+      expect(complaints(sidecarSet('s', spec))).toEqual([expect.stringMatching(complaint)])
+    },
+  )
+
+  it('accepts a projected source of another namespace, as Kubernetes does', () => {
+    const projected = { sources: [{ configMap: { name: 'a/b' } }, { secret: { name: 'a/c' } }] }
+    expect(complaints(sidecarSet('s', { volumes: [{ name: 'v', projected }] }))).toEqual([])
+  })
+
+  const hot = (name: string): SidecarContainer => ({
+    name,
+    image: 'a',
+    upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: 'e' },
+  })
+
+  it.each<[string, SidecarSetSpec, RegExp]>([
+    [
+      'beside a container of the name of one of the two',
+      { containers: [hot('mesh'), { name: 'mesh-2', image: 'a' }] },
+      /^spec.containers\[0\].name: Invalid value: "mesh".*becomes mesh-1 and mesh-2.*container mesh-2 would/,
+    ],
+    [
+      'beside an init container of such a name',
+      { containers: [hot('mesh')], initContainers: [{ name: 'mesh-1', image: 'a' }] },
+      /becomes mesh-1 and mesh-2/,
+    ],
+    ['whose names would be too long', { containers: [hot('m'.repeat(62))] }, /no more than 61 characters/],
+  ])('refuses a hot upgrade %s', (_, spec, complaint) => {
+    expect(complaints(sidecarSet('s', spec))).toEqual([expect.stringMatching(complaint)])
+  })
+
+  it('lets a hot upgrade stand beside names that only look like it', () => {
+    const spec: SidecarSetSpec = {
+      containers: [hot('m'.repeat(61)), hot('mesh'), { name: 'mesh-3', image: 'a' }],
+      // Plain init containers do not become two.
+      initContainers: [hot('setup'), { name: 'setup-1', image: 'a' }],
+    }
+    expect(complaints(sidecarSet('s', spec))).toEqual([])
+  })
+
+  it.each<[string, SidecarSetSpec, RegExp]>([
+    [
+      'podInjectPolicy',
+      { containers: [{ name: 'a', image: 'a', podInjectPolicy: 'First' as never }] },
+      /podInjectPolicy: Unsupported value: "First": supported values: "AfterAppContainer", "BeforeAppContainer"/,
+    ],
+    [
+      'shareVolumePolicy',
+      { containers: [{ name: 'a', image: 'a', shareVolumePolicy: { type: 'on' as never } }] },
+      /shareVolumePolicy: Unsupported value: "on": supported values: "disabled", "enabled"/,
+    ],
+    [
+      'the revision policy',
+      {
+        customVersion: '1',
+        injectionStrategy: { revision: { customVersion: '1', policy: 'Some' as never } },
+      },
+      /revision.policy: Unsupported value: "Some": supported values: "Always", "Partial"/,
+    ],
+    [
+      'a label to transfer from that can be none',
+      {
+        containers: [
+          {
+            name: 'a',
+            image: 'a',
+            transferEnv: [{ sourceContainerNameFrom: { fieldRef: { fieldPath: "metadata.labels['a b']" } } }],
+          },
+        ],
+      },
+      /fieldPath: Invalid value: "metadata.labels\['a b'\]"/,
+    ],
+  ])('refuses words for %s that OpenKruise refuses, naming the others', (_, spec, complaint) => {
+    expect(complaints(sidecarSet('s', spec))).toEqual([expect.stringMatching(complaint)])
+  })
+
+  it('accepts the unknown words that OpenKruise accepts, and says what becomes of them', () => {
+    const draft = {
+      updateStrategy: { type: 'Sometimes' },
+      containers: [
+        {
+          name: 'agent',
+          image: 'a',
+          upgradeStrategy: { upgradeType: 'Warm' },
+          shareVolumeDevicePolicy: { type: 'maybe' },
+        },
+      ],
+      initContainers: [
+        {
+          name: 'init',
+          image: 'a',
+          podInjectPolicy: 'First',
+          shareVolumePolicy: { type: 'on' },
+          transferEnv: [{ sourceContainerNameFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
+        },
+      ],
+      patchPodMetadata: [{ annotations: { a: 'b' }, patchPolicy: 'Replace' }],
+    }
+    const subject = sidecarSet('s', draft as never)
+    expect(complaints(subject)).toEqual([])
+    const respelled = withTodaysSpelling(subject)
+    expect(respelled.sidecarSet).toBe(subject)
+    expect(respelled.warnings).toEqual([
+      'spec.updateStrategy.type knows no "Sometimes", which counts as RollingUpdate with settings that nobody has checked; use RollingUpdate or NotUpdate',
+      expect.stringMatching(/^spec.initContainers\[0\].shareVolumePolicy.type .* counts as disabled/),
+      expect.stringMatching(/^spec.initContainers\[0\].podInjectPolicy .* counts as AfterAppContainer/),
+      expect.stringMatching(/^spec.containers\[0\].upgradeStrategy.upgradeType .* counts as ColdUpgrade/),
+      expect.stringMatching(/^spec.containers\[0\].shareVolumeDevicePolicy.type .* counts as disabled/),
+      'spec.patchPodMetadata[0].patchPolicy knows no "Replace", which patches nothing; use Retain, Overwrite or MergePatchJson',
+      expect.stringMatching(/^spec.initContainers\[0\].transferEnv\[0\].*nothing is transferred: it must be/),
+    ])
   })
 
   it('accepts a revision that is the content being written', () => {

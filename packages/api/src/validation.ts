@@ -107,7 +107,7 @@ function pullSecretErrors({ imagePullSecrets }: SidecarSet['spec']): FieldError[
           invalid(
             `spec.imagePullSecrets[${i}].name`,
             name,
-            'must be a name in the namespace of the pod; only volumes and variables may name objects of other namespaces',
+            'must be a name in the namespace of the pod; only the volumes of a SidecarSet may name objects of other namespaces',
           ),
         ]
       : [],

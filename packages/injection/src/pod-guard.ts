@@ -102,7 +102,7 @@ function authoredReferenceErrors(pod: Pod): FieldError[] {
       field,
       namespace === pod.metadata.namespace
         ? `names ${namespace}/${name}, an object of the pod's own namespace; write ${name} alone`
-        : `names ${namespace}/${name}; a pod may not refer to objects of other namespaces. Only volumes and variables of a SidecarSet may, if a SidecarSetResourceBinding in namespace ${namespace} allows it`,
+        : `names ${namespace}/${name}; a pod may not refer to objects of other namespaces. Only the volumes of a SidecarSet may, if a SidecarSetResourceBinding in namespace ${namespace} allows it`,
     ),
   )
 }
