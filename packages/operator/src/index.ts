@@ -22,3 +22,25 @@ export {
   type ManagerWebhookOptions,
 } from './manager-options.ts'
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
+// Judging rollouts, for use without a manager
+export type { Blocker } from './sidecar-set-rollout/blocker.ts'
+export { type PodFate, pictureRollout, type RolloutPicture } from './sidecar-set-rollout/rollout-picture.ts'
+export {
+  amountOf,
+  chooseRound,
+  isManaged,
+  isRolling,
+  partitionOf,
+  type RolloutRound,
+} from './sidecar-set-rollout/rollout-round.ts'
+export { injectedSidecarSets } from './sidecar-set-status/pod-annotations.ts'
+export {
+  isRunningAndReady,
+  type JudgedSidecarSet,
+  judged,
+  type PodKind,
+  type PodView,
+  pendingContainers,
+  viewOf,
+} from './sidecar-set-status/pod-view.ts'
+export type { SidecarSetTally } from './sidecar-set-status/sidecar-set-ledger.ts'

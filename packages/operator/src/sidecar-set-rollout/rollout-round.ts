@@ -19,17 +19,28 @@ export interface RolloutRound {
 }
 
 /** Whether a rollout of this SidecarSet changes pods at all. */
-export function isRolling({ spec }: SidecarSet): boolean {
-  return spec.updateStrategy?.type !== 'NotUpdate' && !spec.updateStrategy?.paused
+export function isRolling(sidecarSet: SidecarSet): boolean {
+  return isManaged(sidecarSet) && !sidecarSet.spec.updateStrategy?.paused
 }
+
+/** Whether pods are brought to new content at all, now or once the rollout goes on. */
+export function isManaged({ spec }: SidecarSet): boolean {
+  return spec.updateStrategy?.type !== 'NotUpdate'
+}
+
+/** The round of a rollout that does nothing. */
+export const idleRound: RolloutRound = { selected: [], partition: 0, movable: 0, budget: 0, spent: 0 }
 
 /**
  * Chooses the pods whose images change now: within the partition and within maxUnavailable. Pods that are not
  * available cost no budget, and an available one that finds none does not keep them from moving. `isHeldBack` names pods
- * that may not be tried now, and then hold up nobody.
+ * that may not be tried now, and then hold up nobody; none by default. Whether the rollout is paused is not looked at.
  */
-export function chooseRound(tally: SidecarSetTally, isHeldBack: (view: PodView) => boolean): RolloutRound {
-  const { partition = 0, maxUnavailable, scatterStrategy } = tally.set.sidecarSet.spec.updateStrategy ?? {}
+export function chooseRound(
+  tally: SidecarSetTally,
+  isHeldBack: (view: PodView) => boolean = () => false,
+): RolloutRound {
+  const { partition = 0, maxUnavailable } = tally.set.sidecarSet.spec.updateStrategy ?? {}
   const { matched, kinds } = tally
   const kept = partitionOf(partition, matched)
   const oldElsewhere = matched - kinds.updated - kinds.waiting
@@ -38,8 +49,13 @@ export function chooseRound(tally: SidecarSetTally, isHeldBack: (view: PodView) 
   const spent = tally.unsettled.size
   const round = { partition: kept, movable, budget, spent }
   if (movable === 0 || (spent >= budget && tally.waitingUnavailable === 0)) return { ...round, selected: [] }
-  const waiting = scatterStrategy?.length ? scatteredWaiting(tally) : waitingViews(tally)
-  return { ...round, selected: within(waiting, round, tally.waitingUnavailable, isHeldBack) }
+  return { ...round, selected: within(waitingInOrder(tally), round, tally.waitingUnavailable, isHeldBack) }
+}
+
+/** Waiting pods in the order in which their turn comes: the update order, or scattered where that is asked for. */
+export function waitingInOrder(tally: SidecarSetTally): Iterable<PodView> {
+  const { scatterStrategy } = tally.set.sidecarSet.spec.updateStrategy ?? {}
+  return scatterStrategy?.length ? scatteredWaiting(tally) : waitingViews(tally)
 }
 
 function within(

@@ -17,7 +17,7 @@ import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.t
 import { StatusWriter } from '../sidecar-set-status/status-writer.ts'
 import { type Blocker, blockerOf } from './blocker.ts'
 import { PodWriter } from './pod-writer.ts'
-import { chooseRound, isRolling, type RolloutRound } from './rollout-round.ts'
+import { chooseRound, idleRound, isManaged, isRolling, type RolloutRound } from './rollout-round.ts'
 
 export interface SidecarSetControllerOptions {
   readonly client: Pick<Client, 'patch'>
@@ -155,10 +155,4 @@ class Rollouts {
     this.#statuses.forget(name)
     this.#pods.forget(name)
   }
-}
-
-const idleRound: RolloutRound = { selected: [], partition: 0, movable: 0, budget: 0, spent: 0 }
-
-function isManaged({ spec }: SidecarSet): boolean {
-  return spec.updateStrategy?.type !== 'NotUpdate'
 }

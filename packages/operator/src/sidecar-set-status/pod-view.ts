@@ -106,6 +106,15 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   }
 }
 
+/**
+ * Names of the managed containers whose image the node has not taken yet, as far as can be told. Empty also while the node
+ * has not reported on all containers, which keeps a pod from being ready as well.
+ */
+export function pendingContainers(pod: Pod, set: JudgedSidecarSet): string[] {
+  const judge = new ConsistencyJudge(pod, set.sidecarSet.metadata.name)
+  return set.containerNames.filter((name) => !judge.isConsistent(name))
+}
+
 /** Whether nothing that is counted, ordered or decided by differs between two views of a pod. */
 export function countsTheSame(left: PodView | undefined, right: PodView | undefined): boolean {
   if (left === undefined || right === undefined) return left === right

@@ -66,11 +66,12 @@ export class SidecarSetLedger {
     return this.#entries.get(name)
   }
 
-  /** Takes in a new or changed SidecarSet and counts its pods anew. */
-  setSidecarSet(sidecarSet: SidecarSet): void {
+  /** Takes in a new or changed SidecarSet and counts its pods anew. Answers with how they count, which stays current. */
+  setSidecarSet(sidecarSet: SidecarSet): SidecarSetTally {
     const entry = new Entry(judged(sidecarSet))
     this.#entries.set(sidecarSet.metadata.name, entry)
     for (const pod of this.#sources.podsOf(sidecarSet.metadata.name)) this.#count(entry, this.#newest(pod))
+    return entry
   }
 
   deleteSidecarSet(name: string): void {
