@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
 import { formatYaml, parseYaml } from '@outrigger/kube'
+import { makeFolder } from './make-folder.ts'
 
 export interface KubeconfigContent {
   readonly server: string
@@ -44,7 +45,7 @@ export async function writeKubeconfig(path: string, content: KubeconfigContent):
     users: [{ name: 'outrigger-admin', user: { token: content.token } }],
   })}`
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolder(dirname(path))
     await writeFile(`${path}.new`, text, { mode: 0o600 })
     await rename(`${path}.new`, path)
   } catch (error) {

@@ -4,6 +4,7 @@ import { SystemClock, silentLogger, UserError } from '@outrigger/foundation'
 import type { Command } from 'commander'
 import { openDataDirectory, removeDataDirectory } from '../data-directory.ts'
 import { absolutePath, type Environment } from '../environment.ts'
+import { programFolders } from '../parts/pod-runtimes.ts'
 
 interface DownSettings {
   readonly dataDir?: string
@@ -35,6 +36,7 @@ async function takeDown(settings: DownSettings, environment: Environment): Promi
       directory: directory.path,
       clock: new SystemClock(),
       logger: silentLogger,
+      path: programFolders(environment),
     })
     await containerd.stop(settings.purge ? 'remove everything' : 'stop pods')
   }

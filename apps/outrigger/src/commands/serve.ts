@@ -3,6 +3,7 @@ import {
   type Clock,
   deferred,
   type Logger,
+  messageOf,
   type Random,
   type Runnable,
   SystemClock,
@@ -102,6 +103,11 @@ async function runRound(
   } finally {
     await stages.stop()
     await beginning.catch(() => {})
-    for (const cleanUp of cleanUps.reverse()) await cleanUp()
+    for (const cleanUp of cleanUps.reverse()) {
+      // One that fails must not keep the others from theirs: containers and locks would be left behind.
+      await cleanUp().catch((error: unknown) =>
+        base.logger.error('could not clean up', { error: messageOf(error) }),
+      )
+    }
   }
 }

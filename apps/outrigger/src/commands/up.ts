@@ -124,6 +124,7 @@ class Up {
     const directory = await openDataDirectory(
       absolutePath(this.#environment, this.#settings.dataDir),
       this.#environment.processId,
+      this.#settings.ephemeral ? 'ephemeral' : 'kept',
     )
     this.#service.atEnd(() => directory.release())
     this.#service.atEnd(async () => {

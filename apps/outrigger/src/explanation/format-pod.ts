@@ -34,7 +34,7 @@ export function formatPod(explanation: PodExplanation, paint: Paint): string {
         revisions.map(({ sidecarSet, revision, latest, isCurrent, since, update }) => [
           sidecarSet,
           revision || 'not recorded',
-          `since ${since}`,
+          since === null ? 'since when is not recorded' : `since ${since}`,
           isCurrent || latest === '' ? update : `latest is ${latest}; ${update}`,
         ]),
         { indent: '    ' },

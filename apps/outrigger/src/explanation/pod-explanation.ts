@@ -31,7 +31,7 @@ export interface CarriedRevision {
   /** Names of the containers the record lists. */
   readonly containers: readonly string[]
   /** RFC 3339. */
-  readonly since: string
+  readonly since: string | null
   readonly revision: string
   /** The SidecarSet's present one; empty when it is no more. */
   readonly latest: string

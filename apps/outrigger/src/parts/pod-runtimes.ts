@@ -1,10 +1,17 @@
-import { access } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type Clock, type Logger, messageOf, type Random, UserError } from '@outrigger/foundation'
+import { delimiter, isAbsolute, join } from 'node:path'
+import {
+  type Clock,
+  type Logger,
+  messageOf,
+  type Random,
+  UserError,
+  withDeadline,
+} from '@outrigger/foundation'
 import type { PodRuntime } from '@outrigger/kubelet/runtime'
 import type { ImageOrigin } from '@outrigger/runtime-cri'
 import type { DataDirectory } from '../data-directory.ts'
 import type { Environment } from '../environment.ts'
+import { probeSocket } from './runtime-socket.ts'
 
 export type RuntimeKind = 'containerd' | 'sim'
 
@@ -21,6 +28,8 @@ export interface RuntimeContext {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Gives the opening up. */
+  readonly signal: AbortSignal
 }
 
 /** What runs the pods of this machine's nodes. */
@@ -61,11 +70,14 @@ function whyNoContainers(environment: Environment): string | undefined {
 
 async function openOwnContainerd(context: RuntimeContext): Promise<PodRuntimes> {
   const { startContainerd } = await import('@outrigger/runtime-cri')
-  const { directory, clock, logger } = context
+  const { directory, clock, logger, environment, signal } = context
   const containerd = await startContainerd({
     directory: directory.path,
     clock,
     logger: logger.with({ part: 'containerd' }),
+    path: programFolders(environment),
+    environment: proxyVariables(environment),
+    signal,
   })
   const nodes = await criNodes(containerd.endpoint, context)
   return {
@@ -80,16 +92,49 @@ async function openOwnContainerd(context: RuntimeContext): Promise<PodRuntimes> 
   }
 }
 
+/** Milliseconds a runtime that listens has for its first answer. */
+const answerDeadline = 5_000
+
+/** Where this user's programs are, in the user's order; relative entries would mean another folder tomorrow. */
+export function programFolders({ variables }: Pick<Environment, 'variables'>): readonly string[] {
+  return (variables['PATH'] ?? '').split(delimiter).filter(isAbsolute)
+}
+
+/** What containerd must know to pull through a proxy. */
+export function proxyVariables({
+  variables,
+}: Pick<Environment, 'variables'>): Readonly<Record<string, string>> {
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = variables[name]
+      return value === undefined || value === '' ? [] : [[name, value] as const]
+    }),
+  )
+}
+
 async function openForeign(endpoint: string, context: RuntimeContext): Promise<PodRuntimes> {
   const path = endpoint.replace(/^unix:\/\//, '')
-  await access(path).catch((error: unknown) => {
+  const nodes = await criNodes(`unix://${path}`, context)
+  const runtime = nodes.forNode('probe')
+  try {
+    await probeSocket(path, context)
+    await withDeadline(
+      context.clock,
+      answerDeadline,
+      'an answer to CRI Version',
+      (signal) => runtime.version(signal),
+      context.signal,
+    )
+  } catch (error) {
+    await nodes.close()
+    if (context.signal.aborted) throw error
     throw new UserError(
       `the container runtime endpoint ${endpoint} cannot be used: ${messageOf(error)}`,
-      'start the runtime or leave --container-runtime-endpoint out',
+      'start a runtime that speaks CRI v1 there, or leave --container-runtime-endpoint out',
       { cause: error },
     )
-  })
-  const nodes = await criNodes(`unix://${path}`, context)
+  }
   return {
     ...nodes,
     description: `the runtime behind ${endpoint}`,

@@ -32,18 +32,42 @@ export const systemPath: readonly string[] = [
 ]
 
 const packages = 'apt-get install -y containerd runc containernetworking-plugins iptables'
-const wayOut = `install the missing part (Debian, Ubuntu: ${packages}) or use the simulated runtime`
+const wayOut = `install what is missing (Debian, Ubuntu: ${packages}) or use the simulated runtime (--runtime sim)`
 
-/** Finds the programs. @throws UserError that names the first one missing and the remedy. */
+/** `iptables` is called by the bridge plugin, for the translation of addresses. */
+const programs = ['containerd', 'ctr', 'containerd-shim-runc-v2', 'runc', 'iptables'] as const
+const plugins = ['bridge', 'host-local', 'loopback'] as const
+const cniFolders: readonly string[] = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni']
+
+/** Finds the programs. @throws UserError that names all that are missing, where they were looked for, and the remedy. */
 export async function findBinaries(options: FindBinariesOptions): Promise<ContainerdBinaries> {
-  const containerd = await need('containerd', options.path)
-  const ctr = await need('ctr', options.path)
-  await need('containerd-shim-runc-v2', options.path)
-  const runc = await need('runc', options.path)
-  // The bridge plugin calls it for the translation of addresses.
-  await need('iptables', options.path)
-  const cni = await findFolder(options.cniPath ?? ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'])
+  const folders = [...new Set(options.path)]
+  const cniPath = options.cniPath ?? cniFolders
+  const places = await Promise.all(programs.map((name) => findProgram(name, folders)))
+  const [containerd, ctr, , runc] = places
+  const cni = await findFolder(cniPath)
+  const absent = programs.filter((_, index) => places[index] === undefined)
+  const complaints = [
+    ...(absent.length === 0 ? [] : [`${listed(absent)} ${isOrAre(absent)} not in ${folders.join(', ')}`]),
+    ...(cni === undefined ? [`the CNI plugins ${listed(plugins)} are not in ${cniPath.join(', ')}`] : []),
+  ]
+  if (
+    containerd === undefined ||
+    ctr === undefined ||
+    runc === undefined ||
+    cni === undefined ||
+    absent.length > 0
+  )
+    throw new UserError(`cannot run containers: ${complaints.join(', and ')}`, wayOut)
   return { containerd, ctr, runc, cni, hasPortmap: await isProgram(join(cni, 'portmap')) }
+}
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+function isOrAre(names: readonly string[]): string {
+  return names.length === 1 ? 'is' : 'are'
 }
 
 /** The path of a program, or undefined when no folder has it. */
@@ -52,22 +76,13 @@ export async function findProgram(name: string, path: readonly string[]): Promis
   return undefined
 }
 
-async function need(name: string, path: readonly string[]): Promise<string> {
-  const found = await findProgram(name, path)
-  if (found === undefined) throw new UserError(`cannot run containers: ${name} is not installed`, wayOut)
-  return found
-}
-
-async function findFolder(folders: readonly string[]): Promise<string> {
-  const needed = ['bridge', 'host-local', 'loopback']
+/** The first folder that holds all plugins. */
+async function findFolder(folders: readonly string[]): Promise<string | undefined> {
   for (const folder of folders) {
-    const present = await Promise.all(needed.map((plugin) => isProgram(join(folder, plugin))))
+    const present = await Promise.all(plugins.map((plugin) => isProgram(join(folder, plugin))))
     if (present.every(Boolean)) return folder
   }
-  throw new UserError(
-    `cannot run containers: the CNI plugins ${needed.join(', ')} are not in ${folders.join(' or ')}`,
-    wayOut,
-  )
+  return undefined
 }
 
 function isProgram(path: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import { importImage } from '../image/import-image.ts'
 import { pauseImage } from '../image/pause-image.ts'
 import { type ContainerdBinaries, findBinaries, systemPath } from './binaries.ts'
 import { configToml } from './config-toml.ts'
-import { commandLine, killShims, removeTraces, signalProcess } from './leftovers.ts'
+import { commandLine, hasShims, killShims, removeTraces, signalProcess } from './leftovers.ts'
 import { type ContainerdPlaces, containerdPlaces } from './places.ts'
 import { chooseSubnet, networkConfig, parseRoutes } from './pod-network.ts'
 
@@ -30,6 +30,8 @@ export interface ContainerdOptions {
   readonly registryConfig?: string
   /** Where sockets and mounts go. Defaults to `/run/outrigger`. */
   readonly runRoot?: string
+  /** Gives the start up. Once started, only `stop` ends it. */
+  readonly signal?: AbortSignal
 }
 
 /** What `stop` leaves. */
@@ -72,7 +74,7 @@ const logLimit = 8 * 1024 * 1024
  *
  * Guarantees: resolves when containers can be run. It is a process of its own session, so containers and
  * their logs outlive this process; if it dies, it is started again, with growing pauses. Containers survive
- * that too.
+ * that too. A start that fails or is given up leaves no process behind that was not there before.
  *
  * @throws UserError when not root, when a program is missing, or when it does not get ready in 30 s.
  */
@@ -131,10 +133,23 @@ class SupervisedContainerd implements Containerd {
     await this.#prepare()
     const running = await this.#findRunning()
     this.wasFound = running !== undefined
+    this.#options.signal?.throwIfAborted()
     this.#pid = running ?? (await this.#spawn())
-    await this.#waitUntilReady()
+    try {
+      await this.#waitUntilReady(this.#options.signal)
+    } catch (error) {
+      if (!this.wasFound) await this.#takeBack()
+      throw error
+    }
     this.readyAfter = Math.round(clock.monotonic() - begin)
     this.#supervision = this.#supervise(this.#ending.signal)
+  }
+
+  /** Ends what a start that failed has started. Containers of an earlier run go on, as does what they need. */
+  async #takeBack(): Promise<void> {
+    await this.#endProcess()
+    await rm(this.#places.pidFile, { force: true })
+    if (!(await hasShims(this.#places.socket))) await removeTraces(this.#leftovers)
   }
 
   stop(mode: StopMode): Promise<void> {
@@ -151,12 +166,15 @@ class SupervisedContainerd implements Containerd {
       this.#options.logger.warn('could not stop all pods through containerd', { error: messageOf(error) }),
     )
     await this.#endProcess()
-    const leftovers = { places: this.#places, path: this.#searchPath, logger: this.#options.logger }
-    await killShims(leftovers)
-    await removeTraces(leftovers)
+    await killShims(this.#leftovers)
+    await removeTraces(this.#leftovers)
     if (mode === 'remove everything') {
       await rm(join(this.#places.config, '..'), { recursive: true, force: true })
     }
+  }
+
+  get #leftovers() {
+    return { places: this.#places, path: this.#searchPath, logger: this.#options.logger }
   }
 
   get #searchPath(): readonly string[] {
@@ -243,7 +261,7 @@ class SupervisedContainerd implements Containerd {
     }
   }
 
-  async #waitUntilReady(): Promise<void> {
+  async #waitUntilReady(signal?: AbortSignal): Promise<void> {
     const { clock } = this.#options
     const channel = new CriChannel({ endpoint: this.endpoint, clock })
     try {
@@ -251,6 +269,7 @@ class SupervisedContainerd implements Containerd {
       let answer = 'no answer'
       let hasImage = false
       while (clock.monotonic() - begin < readyDeadline) {
+        signal?.throwIfAborted()
         if (!(await this.#isOurs(this.#pid))) {
           throw new UserError(
             `containerd ended at once: ${await this.#lastComplaint()}`,

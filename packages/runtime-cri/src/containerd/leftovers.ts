@@ -25,6 +25,11 @@ export async function killShims({ places, logger }: LeftoversOptions): Promise<v
   }
 }
 
+/** Whether containers of this containerd may be running. */
+export async function hasShims(socket: string): Promise<boolean> {
+  return (await shimsOf(socket)).length > 0
+}
+
 /** Unmounts everything below the folders of this containerd, deletes its bridge and its run folder. */
 export async function removeTraces(options: LeftoversOptions): Promise<void> {
   const { places, path, logger } = options
