@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { CertificateFolder } from '@outrigger/certificates'
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
+import { aborted, type Runnable } from '@outrigger/foundation'
 import { resources } from '@outrigger/kube'
 import { installDefinitions } from '@outrigger/operator'
 import type { Command } from 'commander'
@@ -131,12 +132,21 @@ class Up {
       if (this.#leavesNothing) await removeDataDirectory(directory)
     })
     const opening = this.#openRuntimes(directory)
+    // The rest is begun meanwhile, but not waited for once it is known that there is no runtime.
+    return Promise.race([
+      this.#beginParts(directory, opening),
+      opening.then(() => new Promise<never>(() => {})),
+    ])
+  }
+
+  async #beginParts(directory: DataDirectory, opening: Promise<PodRuntimes>): Promise<number> {
     const folder = await this.#certificates(directory)
     const server = await createApiServerPart(
       { ...this.#settings, directory, folder, kubeletAuthority: folder.authority.certificate },
       this.#service,
     )
     const { url = '', port = 0 } = (await this.#service.start(server, server.ready)) ?? {}
+    await this.#service.start(this.#hangUp())
     const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
     await this.#prepareApi(this.#client(folder, 'control-plane', url))
     const runtimes = await opening
@@ -144,6 +154,17 @@ class Up {
     await this.#keepCertificates(directory)
     this.#greet(url, kubeconfig, runtimes)
     return port
+  }
+
+  /** Connections end after the parts that use them and before the API server, which would wait for them. */
+  #hangUp(): Runnable {
+    return {
+      name: 'clients',
+      run: async (signal) => {
+        await aborted(signal)
+        await Promise.all([...this.#clients.values()].map((client) => client.close()))
+      },
+    }
   }
 
   /** What the parts find in the API from their first request on. */
@@ -292,7 +313,6 @@ class Up {
     const { clock, logger } = this.#service
     const client = createClient({ config, clock, logger, userAgent: `outrigger/${file}` })
     this.#clients.set(file, client)
-    this.#service.atEnd(() => client.close())
     return client
   }
 

@@ -1,12 +1,5 @@
 import { delimiter, isAbsolute, join } from 'node:path'
-import {
-  type Clock,
-  type Logger,
-  messageOf,
-  type Random,
-  UserError,
-  withDeadline,
-} from '@outrigger/foundation'
+import { type Clock, type Logger, messageOf, type Random, UserError } from '@outrigger/foundation'
 import type { PodRuntime } from '@outrigger/kubelet/runtime'
 import type { ImageOrigin } from '@outrigger/runtime-cri'
 import type { DataDirectory } from '../data-directory.ts'
@@ -92,9 +85,6 @@ async function openOwnContainerd(context: RuntimeContext): Promise<PodRuntimes> 
   }
 }
 
-/** Milliseconds a runtime that listens has for its first answer. */
-const answerDeadline = 5_000
-
 /** Where this user's programs are, in the user's order; relative entries would mean another folder tomorrow. */
 export function programFolders({ variables }: Pick<Environment, 'variables'>): readonly string[] {
   return (variables['PATH'] ?? '').split(delimiter).filter(isAbsolute)
@@ -119,13 +109,11 @@ async function openForeign(endpoint: string, context: RuntimeContext): Promise<P
   const runtime = nodes.forNode('probe')
   try {
     await probeSocket(path, context)
-    await withDeadline(
-      context.clock,
-      answerDeadline,
-      'an answer to CRI Version',
-      (signal) => runtime.version(signal),
-      context.signal,
-    )
+    await runtime.version(context.signal).catch((error: unknown) => {
+      throw isSilence(error)
+        ? new Error('somebody listens there, but does not answer', { cause: error })
+        : error
+    })
   } catch (error) {
     await nodes.close()
     if (context.signal.aborted) throw error
@@ -141,6 +129,10 @@ async function openForeign(endpoint: string, context: RuntimeContext): Promise<P
     prepareImages: async () => [],
     close: () => nodes.close(),
   }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['unavailable', 'timeout'].includes(String(error.code))
 }
 
 async function criNodes(endpoint: string, context: RuntimeContext) {
