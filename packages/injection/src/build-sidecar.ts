@@ -1,8 +1,10 @@
 import {
   type InjectedReference,
   injectedEnv,
+  podContainerNames,
   type SidecarContainer,
   type SidecarSet,
+  sourceFieldValue,
   type TransferEnv,
 } from '@outrigger/api'
 import type { Container, EnvVar, Pod, Volume, VolumeDevice, VolumeMount } from '@outrigger/kube'
@@ -14,6 +16,8 @@ export interface BuiltSidecar {
   readonly list: 'initContainers' | 'containers'
   readonly placement: 'before' | 'after'
   readonly container: Container
+  /** The name of the description, where two containers are made of it. */
+  readonly pairOf?: string
   /** The SidecarSet's volumes that the container itself mounts. */
   readonly volumes: readonly Volume[]
   /** Things a person should know: a name looked for in vain. */
@@ -23,9 +27,9 @@ export interface BuiltSidecar {
 /** What the app containers of a pod offer to share; the same for all sidecars, so looked up once. */
 export interface AppContainers {
   readonly pod: Pod
-  /** Containers that nobody injected. */
+  /** Containers that nobody injected: their mounts and devices can be shared. */
   readonly containers: readonly Container[]
-  /** `container/variable` to the variable; the last of a name counts. */
+  /** `container/variable` to the variable, also of containers that somebody injected; the last of a name counts. */
   readonly variables: ReadonlyMap<string, EnvVar>
   /** Containers that a resourcesPolicy may look at. */
   readonly measurable: readonly Container[]
@@ -37,12 +41,11 @@ export function appContainersOf(
   replaced: ReadonlySet<string>,
   measurable: readonly Container[] = [],
 ): AppContainers {
-  const containers = pod.spec.containers.filter(
-    (container) => !isInjected(container) && !replaced.has(container.name),
-  )
+  const staying = pod.spec.containers.filter(({ name }) => !replaced.has(name))
   const variables = new Map<string, EnvVar>()
-  for (const { name, env } of containers)
+  for (const { name, env } of staying)
     for (const variable of env ?? []) variables.set(`${name}/${variable.name}`, variable)
+  const containers = staying.filter((container) => !isInjected(container))
   return { pod, containers, variables, measurable }
 }
 
@@ -89,18 +92,16 @@ export function buildSidecar(
     volumes: ownVolumes(sidecarSet, sidecar, notes),
     notes,
   } as const
-  const isHot =
-    upgradeStrategy?.upgradeType === 'HotUpgrade' &&
-    (list === 'containers' || sidecar.restartPolicy === 'Always')
-  if (!isHot) return [{ ...built, container }]
+  const [first, second] = podContainerNames(sidecar, list)
+  if (first === undefined || second === undefined) return [{ ...built, container }]
+  const emptyImage = upgradeStrategy?.hotUpgradeEmptyImage ?? ''
   return [
-    { ...built, container: hotContainer(container, 1, container.image ?? '') },
-    { ...built, container: hotContainer(container, 2, upgradeStrategy.hotUpgradeEmptyImage ?? '') },
+    { ...built, pairOf: sidecar.name, container: hotContainer(container, first, container.image ?? '') },
+    { ...built, pairOf: sidecar.name, container: hotContainer(container, second, emptyImage) },
   ]
 }
 
-function hotContainer(container: Container, which: 1 | 2, image: string): Container {
-  const name = `${container.name}-${which}`
+function hotContainer(container: Container, name: string, image: string): Container {
   const fromAnnotation = (variable: string, prefix: string): EnvVar => ({
     name: variable,
     valueFrom: { fieldRef: { fieldPath: `metadata.annotations['${prefix}/${name}']` } },
@@ -221,11 +222,7 @@ function transferredEnv(sidecar: SidecarContainer, app: AppContainers): EnvVar[]
 function sourceContainerOf(transfer: TransferEnv, { metadata }: Pod): string | undefined {
   const path = transfer.sourceContainerNameFrom?.fieldRef?.fieldPath
   if (path === undefined) return transfer.sourceContainerName
-  if (path === 'metadata.name') return metadata.name
-  const match = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path)
-  if (match === null) return undefined
-  const [, map = 'labels', key = ''] = match
-  return metadata[map as 'labels' | 'annotations']?.[key] ?? ''
+  return sourceFieldValue(path, metadata)
 }
 
 /** Which objects of other namespaces a volume or a container's variables name, as records. */

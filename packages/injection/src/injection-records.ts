@@ -13,7 +13,8 @@ type Annotations = Readonly<Record<string, string>>
 
 /** What a pod's annotation says about one SidecarSet injected into it. */
 export interface InjectionRecord {
-  readonly updateTimestamp: string
+  /** RFC 3339; `null` in records of very old managers. */
+  readonly updateTimestamp: string | null
   readonly hash: string
   readonly sidecarSetName: string
   /** `null` in records of very old managers. */
@@ -48,7 +49,7 @@ export function injectionAnnotations(
   const names = new Set(annotations[podAnnotations.injectedList]?.split(',').filter(Boolean))
   for (const { metadata } of sidecarSets) names.add(metadata.name)
   written[podAnnotations.injectedList] = [...names].sort().join(',')
-  return { ...written, ...hotUpgradeAnnotations(annotations, sidecarSets) }
+  return written
 }
 
 function recordOf(sidecarSet: SidecarSet, key: string, time: string): InjectionRecord {
@@ -134,11 +135,11 @@ export function parseRecords(text: string | undefined): Map<string, InjectionRec
 function parseRecord(name: string, entry: unknown): InjectionRecord | undefined {
   const asText = (value: unknown) => (typeof value === 'string' ? value : '')
   if (typeof entry === 'string')
-    return { updateTimestamp: '0001-01-01T00:00:00Z', hash: entry, sidecarSetName: name, sidecarList: null }
+    return { updateTimestamp: null, hash: entry, sidecarSetName: name, sidecarList: null }
   if (!isRecord(entry)) return undefined
   const { updateTimestamp, hash, sidecarList, controllerRevision } = entry
   return {
-    updateTimestamp: asText(updateTimestamp),
+    updateTimestamp: asText(updateTimestamp) || null,
     hash: asText(hash),
     sidecarSetName: name,
     sidecarList: Array.isArray(sidecarList) ? sidecarList.filter((item) => typeof item === 'string') : null,
@@ -146,21 +147,19 @@ function parseRecord(name: string, entry: unknown): InjectionRecord | undefined 
   }
 }
 
-function hotUpgradeAnnotations(
+/**
+ * The annotations of hot upgrades that begin with these pairs: the first container works, the second is empty, whatever a
+ * copied pod says of another. A map that cannot be read is begun anew, as in OpenKruise.
+ */
+export function hotUpgradeAnnotations(
   annotations: Annotations,
-  sidecarSets: readonly SidecarSet[],
+  pairs: ReadonlySet<string>,
 ): Record<string, string> {
-  const hot = sidecarSets.flatMap(({ spec }) =>
-    [...(spec.containers ?? []), ...(spec.initContainers ?? []).filter(isNativeSidecar)].filter(
-      ({ upgradeStrategy }) => upgradeStrategy?.upgradeType === 'HotUpgrade',
-    ),
-  )
-  if (hot.length === 0) return {}
+  if (pairs.size === 0) return {}
   const written: Record<string, string> = {}
   const key = podAnnotations.workingHotUpgradeContainer
-  const working = new Map<string, string>(Object.entries(parseTextMap(annotations[key], key)))
-  for (const { name } of hot) {
-    if (working.has(name)) continue
+  const working = parseTextMap(annotations[key])
+  for (const name of pairs) {
     working.set(name, `${name}-1`)
     for (const [which, version, alternative] of [
       ['1', '1', '0'],
@@ -175,14 +174,14 @@ function hotUpgradeAnnotations(
   return written
 }
 
-function parseTextMap(text: string | undefined, key: string): Record<string, string> {
-  if (!text) return {}
+function parseTextMap(text: string | undefined): Map<string, string> {
+  if (!text) return new Map()
   try {
     const value: unknown = JSON.parse(text)
     if (isRecord(value) && Object.values(value).every((entry) => typeof entry === 'string'))
-      return value as Record<string, string>
+      return new Map(Object.entries(value as Record<string, string>))
   } catch {
-    // Said below.
+    // It is no JSON: nobody knows what it meant.
   }
-  throw new InjectionFailure(`metadata.annotations[${key}]`, 'is not a JSON map of names')
+  return new Map()
 }

@@ -1,6 +1,6 @@
-import { goJson, type JsonValue, type SidecarSet } from '@outrigger/api'
-import { isRecord } from '@outrigger/kube'
+import { podAnnotations, type SidecarSet } from '@outrigger/api'
 import { InjectionFailure } from './injection-failure.ts'
+import { isSameJson, MergeError, mergeJson } from './merge-json.ts'
 
 type Annotations = Readonly<Record<string, string>>
 
@@ -10,20 +10,59 @@ type Annotations = Readonly<Record<string, string>>
  */
 export function patchAnnotations(annotations: Annotations, sidecarSets: readonly SidecarSet[]): Annotations {
   let patched = annotations
+  const injected = injectedSets(annotations)
   for (const { spec, metadata } of sidecarSets) {
-    for (const { annotations: entries = {}, patchPolicy } of spec.patchPodMetadata ?? []) {
-      for (const [key, value] of Object.entries(entries)) {
+    const isRepeated = injected.has(metadata.name)
+    for (const { annotations: entries, patchPolicy } of spec.patchPodMetadata ?? []) {
+      for (const [key, value] of Object.entries(entries ?? {})) {
+        const current = annotationOf(patched, key)
+        // What is stored as it is written need not be JSON; that shows only when it is merged.
+        if (isRepeated && current === value) continue
         const next = patchedValue(
-          patched[key],
+          current,
           value,
           patchPolicy ?? 'Retain',
           () => `SidecarSet ${metadata.name}, annotation ${key}`,
         )
-        if (next !== patched[key] && next !== undefined) patched = { ...patched, [key]: next }
+        if (next !== current && next !== undefined) patched = { ...patched, [key]: next }
       }
     }
   }
-  return patched
+  return patched === annotations ? annotations : withoutRepetition(annotations, patched, sidecarSets)
+}
+
+/** Annotations come from outside: `constructor` is a key like any other. */
+function annotationOf(annotations: Annotations, key: string): string | undefined {
+  return Object.hasOwn(annotations, key) ? annotations[key] : undefined
+}
+
+function injectedSets(annotations: Annotations): ReadonlySet<string> {
+  return new Set(annotations[podAnnotations.injectedList]?.split(','))
+}
+
+/**
+ * A pod that these SidecarSets have patched before keeps the text it has wherever patching again means the same: the first
+ * time a patch is stored as it is written, later it would be merged into itself.
+ */
+function withoutRepetition(
+  before: Annotations,
+  after: Annotations,
+  sidecarSets: readonly SidecarSet[],
+): Annotations {
+  const injected = injectedSets(before)
+  if (!sidecarSets.every(({ metadata }) => injected.has(metadata.name))) return after
+  const mergedKeys = new Set(
+    sidecarSets.flatMap(({ spec }) =>
+      (spec.patchPodMetadata ?? [])
+        .filter(({ patchPolicy }) => patchPolicy === 'MergePatchJson')
+        .flatMap(({ annotations }) => Object.keys(annotations ?? {})),
+    ),
+  )
+  const kept = [...mergedKeys].flatMap((key) => {
+    const [text, next] = [annotationOf(before, key), annotationOf(after, key)]
+    return text !== undefined && next !== undefined && isSameJson(text, next) ? [[key, text] as const] : []
+  })
+  return kept.length === 0 ? after : { ...after, ...Object.fromEntries(kept) }
 }
 
 function patchedValue(
@@ -46,34 +85,10 @@ function patchedValue(
 }
 
 function mergedJson(current: string, patch: string, culprit: () => string): string {
-  const target = parse(current, culprit)
-  const change = parse(patch, culprit)
-  if (target === null || change === null || typeof change !== 'object')
-    throw new InjectionFailure(culprit(), 'MergePatchJson needs JSON objects on both sides')
-  return goJson(merge(target, change))
-}
-
-function parse(text: string, culprit: () => string): JsonValue {
   try {
-    return JSON.parse(text) as JsonValue
-  } catch (cause) {
-    throw new InjectionFailure(culprit(), 'MergePatchJson needs JSON, and one side is not', { cause })
+    return mergeJson(current, patch)
+  } catch (error) {
+    if (error instanceof MergeError) throw new InjectionFailure(culprit(), error.message, { cause: error })
+    throw error
   }
-}
-
-/** RFC 7386, with the keys of every object it touches in order. */
-function merge(target: JsonValue | undefined, patch: JsonValue): JsonValue {
-  if (!isRecord(patch)) return patch
-  const merged: Record<string, JsonValue> = isRecord(target)
-    ? { ...(target as Record<string, JsonValue>) }
-    : {}
-  for (const [key, value] of Object.entries(patch as Record<string, JsonValue>)) {
-    if (value === null) delete merged[key]
-    else merged[key] = merge(merged[key], value)
-  }
-  return Object.fromEntries(
-    Object.keys(merged)
-      .sort()
-      .map((key) => [key, merged[key] as JsonValue]),
-  )
 }

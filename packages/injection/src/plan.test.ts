@@ -353,6 +353,54 @@ describe('injection', () => {
     expect(plan.warnings).toHaveLength(2)
   })
 
+  it('leaves out of a bound pod what two SidecarSets bring under one name, and half of a hot upgrade', () => {
+    const set = (name: string, ...containers: string[]) =>
+      sidecarSet(name, { containers: containers.map((container) => ({ name: container, image: name })) })
+    const hot = sidecarSet('c', {
+      containers: [
+        { name: 'mesh', image, upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: 'e' } },
+      ],
+    })
+    const subject = pod({ containers: [{ name: 'web' }, { name: 'mesh-2', image: 'mine' }] })
+    const plan = planInjection(subject, {
+      ...facts([set('a', 'log'), set('b', 'log', 'trace'), hot]),
+      isLate: true,
+    })
+    const injected = applyPlan(subject, plan)
+    expect(injected.spec.containers.map((container) => [container.name, container.image])).toEqual([
+      ['log', 'a'],
+      ['trace', 'b'],
+      ['web', undefined],
+      ['mesh-2', 'mine'],
+    ])
+    expect(plan.warnings).toEqual([
+      'container mesh-1 of SidecarSet c is left out: the pod has a container mesh-2, which cannot be replaced any more',
+      'container mesh-2 of SidecarSet c is left out: the pod has a container mesh-2, which cannot be replaced any more',
+      'container log of SidecarSet b is left out: SidecarSet a brings one of this name',
+    ])
+    expect(injected.metadata.annotations).not.toHaveProperty(
+      'kruise.io/sidecarset-working-hotupgrade-container',
+    )
+  })
+
+  it('gives two SidecarSets the volume of the first, and warns the second', () => {
+    const set = (name: string, volume: Volume) =>
+      sidecarSet(name, {
+        containers: [{ name: `of-${name}`, image, volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
+        volumes: [volume],
+      })
+    const sets = [
+      set('a', { name: 'v', emptyDir: {} }),
+      set('b', { name: 'v', emptyDir: {} }),
+      set('c', { name: 'v', hostPath: { path: '/c' } }),
+    ]
+    const plan = planInjection(pod(), facts(sets))
+    expect(applyPlan(pod(), plan).spec.volumes).toEqual([{ name: 'v', emptyDir: {} }])
+    expect(plan.warnings).toEqual([
+      'spec.volumes: volume v is the one of SidecarSet a; SidecarSet c defines another one of this name, which its containers will not see',
+    ])
+  })
+
   it('leaves a pod alone that has ended', () => {
     const ended = { ...pod(), status: { phase: 'Succeeded' as const } }
     expect(patchOf(ended, planInjection(ended, facts([one({ name: 'a' })])))).toEqual([])

@@ -5,6 +5,7 @@ import {
   type InjectedReference,
   isNativeSidecar,
   podAnnotations,
+  podContainerNames,
   type SidecarSet,
 } from '@outrigger/api'
 import { type Container, deepEqual, type LocalObjectReference, type Pod, type Volume } from '@outrigger/kube'
@@ -16,7 +17,7 @@ import {
   isInjected,
 } from './build-sidecar.ts'
 import { contentFor, contentsFor, type RevisionFacts } from './injected-revision.ts'
-import { injectionAnnotations } from './injection-records.ts'
+import { hotUpgradeAnnotations, injectionAnnotations } from './injection-records.ts'
 import {
   isActive,
   matchSidecarSet,
@@ -24,6 +25,7 @@ import {
   type SidecarSetDecision,
   suppressBases,
 } from './match.ts'
+import { type BuiltLists, leaveOutClashes, refuseClashes } from './name-clash.ts'
 import { patchAnnotations } from './patch-metadata.ts'
 import { measurableContainers } from './resources-policy.ts'
 import type { SidecarSetIndex } from './sidecar-set-index.ts'
@@ -145,9 +147,9 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
       ? pod
       : { ...pod, metadata: { ...pod.metadata, annotations: { ...patched } } }
   const warnings: string[] = []
-  const built = facts.isLate
-    ? addableOnly(buildAll(subject, selected), pod, warnings)
-    : buildAll(subject, selected)
+  const built = buildAll(subject, selected)
+  if (facts.isLate) leaveOutUnaddable(built, pod, warnings)
+  else refuseClashes(pod, built)
   if (facts.sortsContainersByName) sortByName(built.containers)
   // Init containers are sorted across SidecarSets, as OpenKruise has it.
   sortByName(built.initContainers)
@@ -163,7 +165,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
 
   const annotations = {
     ...difference(pod.metadata.annotations ?? {}, patched),
-    ...injectionAnnotations(patched, selected, facts.time),
+    ...recordAnnotations(patched, selected, all, facts),
     ...referenceAnnotation(pod, all),
   }
   return {
@@ -182,6 +184,21 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
         ...(pullSecrets && { imagePullSecrets: pullSecrets }),
       },
     },
+  }
+}
+
+/** Of SidecarSets that bring nothing, nothing is recorded; late, they may have brought it before. */
+function recordAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  selected: readonly SidecarSet[],
+  built: readonly BuiltSidecar[],
+  { time, isLate }: InjectionFacts,
+): Record<string, string> {
+  if (built.length === 0 && !isLate) return {}
+  const pairs = new Set(built.flatMap(({ pairOf }) => pairOf ?? []))
+  return {
+    ...injectionAnnotations(annotations, selected, time),
+    ...hotUpgradeAnnotations(annotations, pairs),
   }
 }
 
@@ -211,11 +228,10 @@ export function selectSidecarSets(
   return { decisions, selected }
 }
 
-function buildAll(
-  pod: Pod,
-  sidecarSets: readonly SidecarSet[],
-): Record<'initContainers' | 'containers', BuiltSidecar[]> {
-  const names = sidecarSets.flatMap(({ spec }) => (spec.containers ?? []).map(({ name }) => name))
+function buildAll(pod: Pod, sidecarSets: readonly SidecarSet[]): BuiltLists {
+  const names = sidecarSets.flatMap(({ spec }) =>
+    (spec.containers ?? []).flatMap((sidecar) => podContainerNames(sidecar, 'containers')),
+  )
   const app = appContainersOf(pod, new Set(names), measurableContainers(pod, sidecarSets))
   const buildList = (list: 'initContainers' | 'containers') =>
     sidecarSets.flatMap((sidecarSet) =>
@@ -224,28 +240,25 @@ function buildAll(
   return { initContainers: buildList('initContainers'), containers: buildList('containers') }
 }
 
-/** What the API server lets a bound pod still receive; the rest is said in warnings. */
-function addableOnly(
-  built: ReturnType<typeof buildAll>,
-  pod: Pod,
-  warnings: string[],
-): ReturnType<typeof buildAll> {
+/** Keeps what the API server lets a bound pod still receive; the rest is said in warnings. */
+function leaveOutUnaddable(built: BuiltLists, pod: Pod, warnings: string[]): void {
   const taken = new Set([...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name))
-  const isAddable = ({ sidecarSet, list, container }: BuiltSidecar): boolean => {
+  const isAddable = ({ sidecarSet, list, container, pairOf }: BuiltSidecar): boolean => {
     const leave = (why: string) => {
       warnings.push(`container ${container.name} of SidecarSet ${sidecarSet} is left out: ${why}`)
       return false
     }
-    if (taken.has(container.name))
-      return leave('the pod has one of this name, which cannot be replaced any more')
+    const names = pairOf === undefined ? [container.name] : [`${pairOf}-1`, `${pairOf}-2`]
+    const present = names.find((name) => taken.has(name))
+    if (present !== undefined)
+      return leave(`the pod has a container ${present}, which cannot be replaced any more`)
     if (list === 'initContainers' && !isNativeSidecar(container))
       return leave('a pod that is bound to its node gets no more init containers')
     return true
   }
-  return {
-    initContainers: built.initContainers.filter(isAddable),
-    containers: built.containers.filter(isAddable),
-  }
+  built.initContainers = built.initContainers.filter(isAddable)
+  built.containers = built.containers.filter(isAddable)
+  leaveOutClashes(built, warnings)
 }
 
 /** Array.prototype.sort keeps the order of equals. */
@@ -321,6 +334,10 @@ function mergedVolumes(
           warnings.push(
             `spec.volumes: volume ${volume.name} of the pod is kept; SidecarSet ${sidecarSet} defines another one of this name, which its containers will not see`,
           )
+      } else if (!deepEqual(present, volume)) {
+        warnings.push(
+          `spec.volumes: volume ${volume.name} is the one of SidecarSet ${added.get(volume.name)}; SidecarSet ${sidecarSet} defines another one of this name, which its containers will not see`,
+        )
       }
     }
   }

@@ -3,8 +3,8 @@ import {
   ExpressionError,
   type ExpressionResource,
   evaluateResourceExpression,
-  isHotUpgrade,
   isNativeSidecar,
+  podContainerNames,
   type ResourcesPolicy,
   type SidecarContainer,
   type SidecarSet,
@@ -20,9 +20,9 @@ type Side = 'limits' | 'requests'
 export function measurableContainers(pod: Pod, sidecarSets: readonly SidecarSet[]): Container[] {
   const brought = new Set(
     sidecarSets.flatMap(({ spec }) =>
-      [...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap((sidecar) =>
+      (['initContainers', 'containers'] as const).flatMap((list) =>
         // Both names of a hot upgrade too, so that a pod that was injected already gives the same.
-        isHotUpgrade(sidecar) ? [sidecar.name, `${sidecar.name}-1`, `${sidecar.name}-2`] : [sidecar.name],
+        (spec[list] ?? []).flatMap((sidecar) => [sidecar.name, ...podContainerNames(sidecar, list)]),
       ),
     ),
   )
@@ -68,7 +68,20 @@ export function resourcesByPolicy(
     }
     if (Object.keys(amounts).length > 0) resources[side] = amounts
   }
+  refuseExcess(culprit, resources)
   return resources
+}
+
+/** The API server would refuse the pod for it, without a word about where the numbers come from. */
+function refuseExcess(culprit: string, { limits, requests }: Resources): void {
+  for (const [resource, request] of Object.entries(requests ?? {})) {
+    const limit = limits?.[resource]
+    if (limit !== undefined && compareQuantities(request, limit) > 0)
+      throw new InjectionFailure(
+        culprit,
+        `for this pod it gives a ${resource} request of ${request}, above the limit of ${limit}`,
+      )
+  }
 }
 
 /** A limit that depends on one the targets do not have does not exist either; a request then counts from zero. */

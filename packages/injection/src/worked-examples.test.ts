@@ -28,9 +28,12 @@ interface Example {
   readonly refusal?: string
 }
 
-const examples = parseYaml(
-  readFileSync(new URL('./testdata/worked-examples.yaml', import.meta.url), 'utf8'),
-) as unknown as readonly Example[]
+const examplesIn = (file: string) =>
+  parseYaml(
+    readFileSync(new URL(`./testdata/${file}`, import.meta.url), 'utf8'),
+  ) as unknown as readonly Example[]
+const examples = examplesIn('worked-examples.yaml')
+const further = examplesIn('further-behaviour.yaml')
 
 function injected({ sidecarSets, recorded = [], chance = 0, pod: draft }: Example): Pod {
   const built = (list: readonly Described[]) =>
@@ -56,17 +59,20 @@ function injected({ sidecarSets, recorded = [], chance = 0, pod: draft }: Exampl
 }
 
 describe('worked example', () => {
-  it.each(examples.map((example) => [example.name, example] as const))('%s', (_, example) => {
-    if (example.refusal !== undefined) {
-      expect(() => injected(example)).toThrow(example.refusal)
-      return
-    }
-    const result = injected(example)
-    expect(result).toMatchObject(example.result as object)
-    const records = parseRecords(result.metadata.annotations?.['kruise.io/sidecarset-hash'])
-    for (const [name, list] of Object.entries(example.sidecarLists ?? {}))
-      expect(records?.get(name)?.sidecarList).toEqual(list)
-  })
+  it.each([...examples, ...further].map((example) => [example.name, example] as const))(
+    '%s',
+    (_, example) => {
+      if (example.refusal !== undefined) {
+        expect(() => injected(example)).toThrow(example.refusal)
+        return
+      }
+      const result = injected(example)
+      expect(result).toMatchObject(example.result as object)
+      const records = parseRecords(result.metadata.annotations?.['kruise.io/sidecarset-hash'])
+      for (const [name, list] of Object.entries(example.sidecarLists ?? {}))
+        expect(records?.get(name)?.sidecarList).toEqual(list)
+    },
+  )
 
   it('16 records the hashes and the name of the revision that was injected', () => {
     const example = examples.find(({ name }) =>
