@@ -4,12 +4,13 @@ import {
   type BackoffOptions,
   type Clock,
   DeadlineExceeded,
+  DurationCounter,
+  type DurationHistogram,
   type Logger,
   messageOf,
   type Random,
   type Runnable,
 } from '@outrigger/foundation'
-import { DurationCounter, type DurationHistogram } from './duration-histogram.ts'
 import type { Outcome } from './outcome.ts'
 import { type Syncing, waitForSync } from './wait-for-sync.ts'
 import { createWorkQueue, type WorkQueue, type WorkQueueStatistics } from './work-queue.ts'

@@ -1,5 +1,6 @@
 // Local copies
 
+export type { DurationHistogram } from '@outrigger/foundation'
 // Reconciling
 export {
   type Controller,
@@ -10,7 +11,6 @@ export {
   type ReconcileResult,
   type Source,
 } from './controller.ts'
-export type { DurationHistogram } from './duration-histogram.ts'
 export {
   createEventRecorder,
   type EventDraft,

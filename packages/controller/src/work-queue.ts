@@ -1,6 +1,12 @@
-import { type BackoffOptions, backoffDelay, type Clock, type Random } from '@outrigger/foundation'
+import {
+  type BackoffOptions,
+  backoffDelay,
+  type Clock,
+  DurationCounter,
+  type DurationHistogram,
+  type Random,
+} from '@outrigger/foundation'
 import { DueHeap } from './due-heap.ts'
-import { DurationCounter, type DurationHistogram } from './duration-histogram.ts'
 
 export interface WorkQueueOptions {
   readonly clock: Clock

@@ -5,6 +5,7 @@ export { aborted, DeadlineExceeded, type Deferred, deferred, withDeadline } from
 export { type BackoffOptions, backoffDelay } from './backoff.ts'
 export { type Clock, formatMicroTime, formatTime, parseTime } from './clock.ts'
 // Saying what happened
+export { DurationCounter, type DurationHistogram } from './duration-histogram.ts'
 export { type LogFields, type Logger, silentLogger } from './logger.ts'
 // Chance
 export { type Random, SeededRandom, SystemRandom } from './random.ts'

@@ -4,6 +4,7 @@ import type {
   InformerCounters,
   InformerSet,
 } from '@outrigger/controller'
+import type { WebhookStatistics } from '@outrigger/webhook'
 
 /**
  * What a manager has done since it was made. Counters only grow; read them as often as you like, it costs the manager
@@ -17,6 +18,7 @@ export interface ManagerStatistics {
   /** One for each kind of object that is watched. */
   readonly informers: readonly InformerStatistics[]
   readonly events: EventRecorderCounters
+  readonly webhooks: WebhookStatistics
 }
 
 export interface LeaderElectionStatistics {

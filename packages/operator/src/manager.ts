@@ -136,6 +136,7 @@ class OutriggerManager implements Manager {
       controllers: this.#controllers.map(({ statistics }) => statistics),
       informers: informerStatistics(this.#informers),
       events: this.#events.counters,
+      webhooks: this.#server.statistics,
     }
   }
 

@@ -1,5 +1,6 @@
 import { messageOf } from '@outrigger/foundation'
 import { isRecord, type KubeObject } from '@outrigger/kube'
+import type { ReviewCounter } from './admission-review.ts'
 import { BadReview } from './bad-review.ts'
 
 /** The object in the version asked for. What it throws is told to whoever asked. */
@@ -7,8 +8,12 @@ export type Converter = (object: KubeObject, desiredApiVersion: string) => KubeO
 
 const apiVersion = 'apiextensions.k8s.io/v1'
 
-/** Answers a ConversionReview: all objects or none, as the API server wants it. @throws BadReview when the body is none. */
-export function reviewConversion(body: unknown, convert: Converter): unknown {
+/**
+ * Answers a ConversionReview: all objects or none, as the API server wants it. The JSON to send back.
+ *
+ * @throws BadReview when the body is none.
+ */
+export function reviewConversion(body: unknown, convert: Converter, counter?: ReviewCounter): string {
   if (!isRecord(body) || body['kind'] !== 'ConversionReview')
     throw new BadReview('the body is not a ConversionReview')
   if (body['apiVersion'] !== apiVersion) throw new BadReview(`apiVersion must be ${apiVersion}`)
@@ -19,11 +24,9 @@ export function reviewConversion(body: unknown, convert: Converter): unknown {
   if (typeof desiredAPIVersion !== 'string') throw new BadReview('request.desiredAPIVersion must be a text')
   if (!Array.isArray(objects) || !objects.every((object) => isRecord(object) && isRecord(object['metadata'])))
     throw new BadReview('request.objects must be a list of objects')
-  return {
-    kind: 'ConversionReview',
-    apiVersion,
-    response: { uid, ...convertAll(objects, desiredAPIVersion, convert) },
-  }
+  const outcome = convertAll(objects, desiredAPIVersion, convert)
+  counter?.decided('CONVERT', outcome.result.status === 'Success')
+  return JSON.stringify({ kind: 'ConversionReview', apiVersion, response: { uid, ...outcome } })
 }
 
 function convertAll(objects: readonly unknown[], version: string, convert: Converter) {

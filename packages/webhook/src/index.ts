@@ -7,11 +7,9 @@ export {
   allow,
   refuse,
 } from './admission.ts'
-export { parseAdmissionReview, renderAdmissionReview, reviewAdmission } from './admission-review.ts'
-export { BadReview } from './bad-review.ts'
 // Certificates
 export { type CertificateSource, fixedCertificate } from './certificate-source.ts'
-export { type Converter, reviewConversion } from './conversion-review.ts'
+export type { Converter } from './conversion-review.ts'
 // Registering
 export { answers, type Endpoint } from './probe-endpoint.ts'
 export {
@@ -28,3 +26,5 @@ export {
   webhookConfigurations,
 } from './webhook-configurations.ts'
 export { createWebhookServer, type WebhookServer, type WebhookServerOptions } from './webhook-server.ts'
+// Counting
+export type { PathStatistics, WebhookStatistics } from './webhook-statistics.ts'

@@ -122,16 +122,40 @@ describe('the webhook server', () => {
     })
   })
 
-  it.each([
-    ['no JSON', '{', 400, 'not JSON'],
-    ['another kind', '{"kind":"Pod"}', 400, 'not an AdmissionReview'],
-    ['no operation', review({ operation: 'EAT' }), 400, 'request.operation'],
-    ['too much', `"${'x'.repeat(200_000)}"`, 400, 'more than 100000 bytes'],
-  ])('answers %s with %s', async (_, body, status, message) => {
-    const server = await serve(() => allow)
-    const reply = await post(server, '/mutate-pod', body)
-    expect(reply.status).toBe(status)
-    expect(reply.text).toContain(message)
+  it('counts what was asked, what it said and how long it took', async () => {
+    const server = await serve(({ name }) => (name === 'bad' ? refuse('pod', []) : allow))
+    await post(server, '/mutate-pod', review())
+    await post(server, '/mutate-pod?timeout=5s', review({ name: 'bad', operation: 'UPDATE' }))
+    await post(server, '/mutate-pod', '{')
+    await post(server, '/mutate-pod', 'x'.repeat(100_001))
+    await post(server, '/elsewhere', review())
+    const { webhooks, ...totals } = server.statistics
+    expect(webhooks.map(({ path, kind }) => [path, kind])).toEqual([
+      ['/mutate-pod', 'admission'],
+      ['/convert', 'conversion'],
+    ])
+    expect(webhooks[0]).toMatchObject({
+      inFlight: 0,
+      codes: [
+        { code: 200, count: 2 },
+        { code: 400, count: 1 },
+        { code: 413, count: 1 },
+      ],
+      reviews: [
+        { operation: 'CREATE', isAllowed: true, count: 1 },
+        { operation: 'UPDATE', isAllowed: false, count: 1 },
+      ],
+      timeouts: 0,
+      abandoned: 0,
+      latency: { count: 4 },
+    })
+    expect(webhooks[0]?.latency.cumulative.at(-1)).toBe(4)
+    expect(totals).toEqual({
+      tooLarge: { requests: 1, bytes: 100_001 },
+      overloads: 0,
+      unserved: 1,
+      failedHandshakes: 0,
+    })
   })
 
   it('says so when a path or a method is not served', async () => {

@@ -1,21 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import {
-  type Clock,
-  DeadlineExceeded,
-  deferred,
-  type Logger,
-  messageOf,
-  type Runnable,
-  withDeadline,
-} from '@outrigger/foundation'
+import type { Duplex } from 'node:stream'
+import type { KeyPair } from '@outrigger/certificates'
+import { type Clock, deferred, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
 import type { AdmissionHandler } from './admission.ts'
 import { reviewAdmission } from './admission-review.ts'
-import { BadReview } from './bad-review.ts'
 import type { CertificateSource } from './certificate-source.ts'
 import { type Converter, reviewConversion } from './conversion-review.ts'
-import { readBody } from './read-body.ts'
+import { DeadlineWheel } from './deadline-wheel.ts'
+import { type ExchangeContext, ReviewExchange, type ReviewRoute } from './review-exchange.ts'
+import { PathCounter, type WebhookStatistics } from './webhook-statistics.ts'
 
 export interface WebhookServerOptions {
   readonly clock: Clock
@@ -33,6 +28,8 @@ export interface WebhookServerOptions {
   readonly deadline?: number
   /** Requests worked on at a time; more are answered 503. Defaults to 1,000. */
   readonly maxInFlight?: number
+  /** Milliseconds a caller may take for the handshake, and again for the headers of a request. Defaults to 10,000. */
+  readonly headerDeadline?: number
 }
 
 /** Answers the reviews of an API server over HTTPS. */
@@ -41,6 +38,8 @@ export interface WebhookServer extends Runnable {
   readonly ready: Promise<void>
   /** Where it listens. @throws Error before `ready`. */
   readonly address: { readonly host: string; readonly port: number }
+  /** For metrics. */
+  readonly statistics: WebhookStatistics
 }
 
 /**
@@ -52,17 +51,40 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
 }
 
 const stopGrace = 5_000
+/** An API server keeps a handful; more than this is somebody else's mistake. */
+const maxConnections = 4_096
+/** Request targets remembered with their path and deadline: a caller uses one or two for each webhook. */
+const maxTargets = 256
+
+/** A request's path, and how long it may take in milliseconds. */
+interface Target {
+  readonly path: string
+  readonly deadline: number
+}
 
 class HttpsWebhookServer implements WebhookServer {
   readonly name = 'webhook server'
   readonly #options: WebhookServerOptions
   readonly #ready = deferred()
-  readonly #stopping = new AbortController()
+  readonly #routes: ReadonlyMap<string, ReviewRoute>
+  readonly #targets = new Map<string, Target>()
+  readonly #context: ExchangeContext
+  readonly #maxInFlight: number
+  readonly #counts = { overloads: 0, unserved: 0, failedHandshakes: 0 }
   #server: Server | undefined
-  #inFlight = 0
 
   constructor(options: WebhookServerOptions) {
+    const { clock, logger, maxBodyBytes = 8 * 1024 * 1024, maxInFlight = 1_000 } = options
+    this.#maxInFlight = maxInFlight
     this.#options = options
+    this.#routes = new Map(routesOf(options).map((route) => [route.path, route]))
+    this.#context = {
+      clock,
+      logger,
+      wheel: new DeadlineWheel(clock),
+      maxBodyBytes,
+      totals: { inFlight: 0, tooLarge: { requests: 0, bytes: 0 } },
+    }
     // Nobody may be waiting; the failure also comes out of `run`.
     this.#ready.promise.catch(() => {})
   }
@@ -77,16 +99,19 @@ class HttpsWebhookServer implements WebhookServer {
     return { host: address.address, port: address.port }
   }
 
+  get statistics(): WebhookStatistics {
+    return {
+      webhooks: [...this.#routes.values()].map(({ counter }) => counter.read()),
+      tooLarge: { ...this.#context.totals.tooLarge },
+      ...this.#counts,
+    }
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { certificate, listen } = this.#options
     const pair = await untilAborted(certificate.current(), signal)
     if (pair === undefined) return
-    const server = createServer(
-      { ...secureContextOf(pair), keepAliveTimeout: 90_000, headersTimeout: 10_000, requestTimeout: 30_000 },
-      (request, response) => void this.#answer(request, response),
-    )
-    server.on('tlsClientError', () => {})
-    server.on('clientError', (_, socket) => socket.destroy())
+    const server = this.#createServer(pair)
     this.#server = server
     const forget = certificate.onChange(() => void this.#reload(server))
     try {
@@ -103,6 +128,25 @@ class HttpsWebhookServer implements WebhookServer {
     }
   }
 
+  #createServer(pair: KeyPair): Server {
+    const { headerDeadline = 10_000 } = this.#options
+    const server = createServer(
+      {
+        ...secureContextOf(pair),
+        keepAliveTimeout: 90_000,
+        handshakeTimeout: headerDeadline,
+        headersTimeout: headerDeadline,
+        requestTimeout: Math.max(headerDeadline, 40_000),
+        connectionsCheckingInterval: Math.min(headerDeadline, 2_000),
+      },
+      (request, response) => this.#receive(request, response),
+    )
+    server.maxConnections = maxConnections
+    server.on('tlsClientError', () => this.#counts.failedHandshakes++)
+    server.on('clientError', endBadConnection)
+    return server
+  }
+
   async #reload(server: Server): Promise<void> {
     try {
       server.setSecureContext(secureContextOf(await this.#options.certificate.current()))
@@ -117,63 +161,69 @@ class HttpsWebhookServer implements WebhookServer {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     server.closeIdleConnections()
     const cancel = this.#options.clock.after(stopGrace, () => {
-      this.#stopping.abort()
+      this.#context.wheel.expireAll()
       server.closeAllConnections()
     })
     await closed
     cancel()
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { maxInFlight = 1_000, logger } = this.#options
-    if (this.#inFlight >= maxInFlight) return send(response, 503, 'too many requests at a time')
-    this.#inFlight++
-    try {
-      await this.#route(request, response)
-    } catch (error) {
-      const status = error instanceof BadReview ? 400 : error instanceof DeadlineExceeded ? 504 : 500
-      if (status !== 400)
-        logger.error('review could not be answered', {
-          path: request.url,
-          error: messageOf(error),
-          ...(status === 500 && error instanceof Error && { stack: error.stack }),
-        })
-      // A defect is answered as such and not as a refusal: whether the write goes through is for failurePolicy to say.
-      if (!response.headersSent) send(response, status, messageOf(error))
-    } finally {
-      this.#inFlight--
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const { path, deadline } = this.#targetOf(request.url ?? '/')
+    const route = this.#routes.get(path)
+    if (route === undefined) this.#answerOther(path, request, response)
+    else if (request.method !== 'POST') send(request, response, 405, 'reviews are sent by POST')
+    else if (this.#context.totals.inFlight >= this.#maxInFlight) {
+      this.#counts.overloads++
+      route.counter.answered(503, 0)
+      send(request, response, 503, `${this.#maxInFlight} reviews are under way, which is the limit`)
+    } else new ReviewExchange(route, deadline, request, response, this.#context)
+  }
+
+  #answerOther(path: string, request: IncomingMessage, response: ServerResponse): void {
+    if (request.method === 'GET' && (path === '/healthz' || path === '/readyz')) {
+      send(request, response, 200, 'ok')
+    } else {
+      this.#counts.unserved++
+      send(request, response, 404, 'nothing is served at this path')
     }
   }
 
-  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { handlers, converters = {}, clock, maxBodyBytes = 8 * 1024 * 1024 } = this.#options
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'https://webhook')
-    if (request.method === 'GET' && (pathname === '/healthz' || pathname === '/readyz'))
-      return send(response, 200, 'ok')
-    const handler = Object.hasOwn(handlers, pathname) ? handlers[pathname] : undefined
-    const converter = Object.hasOwn(converters, pathname) ? converters[pathname] : undefined
-    if (handler === undefined && converter === undefined)
-      return send(response, 404, `nothing is served at ${pathname}`)
-    if (request.method !== 'POST') return send(response, 405, 'reviews are sent by POST')
-    const deadline = deadlineOf(searchParams.get('timeout'), this.#options.deadline ?? 10_000)
-    const review = await withDeadline(
-      clock,
-      deadline,
-      `review at ${pathname}`,
-      async (signal) => {
-        const body = await readBody(request, maxBodyBytes)
-        if (handler !== undefined) return reviewAdmission(body, handler, signal)
-        return converter && reviewConversion(body, converter)
-      },
-      this.#stopping.signal,
-    )
-    const content = JSON.stringify(review)
-    response.writeHead(200, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(content),
-    })
-    response.end(content)
+  #targetOf(url: string): Target {
+    const known = this.#targets.get(url)
+    if (known !== undefined) return known
+    const target = parseTarget(url, this.#options.deadline ?? 10_000)
+    if (this.#targets.size < maxTargets && this.#routes.has(target.path)) this.#targets.set(url, target)
+    return target
   }
+}
+
+function routesOf({ handlers, converters = {} }: WebhookServerOptions): ReviewRoute[] {
+  return [
+    ...Object.entries(handlers).map(([path, handler]): ReviewRoute => {
+      const counter = new PathCounter(path, 'admission')
+      return { path, counter, answer: (body, signal) => reviewAdmission(body, handler, signal, counter) }
+    }),
+    ...Object.entries(converters).map(([path, converter]): ReviewRoute => {
+      const counter = new PathCounter(path, 'conversion')
+      return { path, counter, answer: (body) => reviewConversion(body, converter, counter) }
+    }),
+  ]
+}
+
+/** Says why before it hangs up on somebody who does not speak HTTP, or too slowly. */
+function endBadConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [status, message] =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? ['408 Request Timeout', 'the request did not arrive in time']
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? ['431 Request Header Fields Too Large', 'the headers are too large']
+        : ['400 Bad Request', 'this is not an HTTP request']
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${message.length + 1}\r\n\r\n${message}\n`,
+    () => socket.destroy(),
+  )
 }
 
 function secureContextOf({ certificate, privateKey }: { certificate: string; privateKey: string }) {
@@ -190,6 +240,14 @@ function listening(server: Server, { host, port }: WebhookServerOptions['listen'
   })
 }
 
+function parseTarget(url: string, fallback: number): Target {
+  // A text that is no URL (`//`) is no path of ours either.
+  const query = url.indexOf('?')
+  const path = query < 0 ? url : url.slice(0, query)
+  const timeout = query < 0 ? null : new URLSearchParams(url.slice(query)).get('timeout')
+  return { path, deadline: deadlineOf(timeout, fallback) }
+}
+
 /** The caller's own time-out (`10s`, `500ms`), less what the way back takes. */
 function deadlineOf(timeout: string | null, fallback: number): number {
   const match = /^(\d+)(ms|s)$/.exec(timeout ?? '')
@@ -198,9 +256,15 @@ function deadlineOf(timeout: string | null, fallback: number): number {
   return Math.min(30_000, Math.max(100, milliseconds - 200))
 }
 
-function send(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
+/** Answers without reading the body. */
+function send(request: IncomingMessage, response: ServerResponse, status: number, message: string): void {
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(message) + 1,
+    ...(status === 405 && { allow: 'POST' }),
+  })
   response.end(`${message}\n`)
+  request.resume()
 }
 
 /** `undefined` when the signal aborts first. */
