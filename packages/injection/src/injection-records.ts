@@ -2,6 +2,7 @@ import {
   goJson,
   isNativeSidecar,
   podAnnotations,
+  podContainerNames,
   revisionName,
   type SidecarSet,
   sidecarSetAnnotations,
@@ -23,12 +24,34 @@ export interface InjectionRecord {
 }
 
 /**
- * The annotations that record an injection. Entries of other SidecarSets stay; an entry that says the
- * same as before keeps its time, so that injecting again changes nothing.
+ * All annotations that record an injection of these SidecarSets and everything they bring: those of
+ * `recordAnnotations` and those of `hotUpgradeAnnotations`.
  *
- * @throws InjectionFailure when an annotation that is there cannot be read.
+ * @throws InjectionFailure when a record that is there cannot be read.
  */
 export function injectionAnnotations(
+  annotations: Annotations,
+  sidecarSets: readonly SidecarSet[],
+  time: string,
+): Record<string, string> {
+  const pairs = sidecarSets.flatMap(({ spec }) =>
+    (['containers', 'initContainers'] as const).flatMap((list) =>
+      (spec[list] ?? []).filter((sidecar) => podContainerNames(sidecar, list).length > 1),
+    ),
+  )
+  return {
+    ...recordAnnotations(annotations, sidecarSets, time),
+    ...hotUpgradeAnnotations(annotations, new Set(pairs.map(({ name }) => name))),
+  }
+}
+
+/**
+ * What was injected of these SidecarSets. Entries of other SidecarSets stay; an entry that says the
+ * same as before keeps its time, so that injecting again changes nothing.
+ *
+ * @throws InjectionFailure when a record that is there cannot be read.
+ */
+export function recordAnnotations(
   annotations: Annotations,
   sidecarSets: readonly SidecarSet[],
   time: string,

@@ -17,7 +17,7 @@ import {
   isInjected,
 } from './build-sidecar.ts'
 import { contentFor, contentsFor, type RevisionFacts } from './injected-revision.ts'
-import { hotUpgradeAnnotations, injectionAnnotations } from './injection-records.ts'
+import { hotUpgradeAnnotations, recordAnnotations } from './injection-records.ts'
 import {
   isActive,
   matchSidecarSet,
@@ -165,7 +165,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
 
   const annotations = {
     ...difference(pod.metadata.annotations ?? {}, patched),
-    ...recordAnnotations(patched, selected, all, facts),
+    ...recordsOf(patched, selected, all, facts),
     ...referenceAnnotation(pod, all),
   }
   return {
@@ -188,7 +188,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
 }
 
 /** Of SidecarSets that bring nothing, nothing is recorded; late, they may have brought it before. */
-function recordAnnotations(
+function recordsOf(
   annotations: Readonly<Record<string, string>>,
   selected: readonly SidecarSet[],
   built: readonly BuiltSidecar[],
@@ -197,7 +197,7 @@ function recordAnnotations(
   if (built.length === 0 && !isLate) return {}
   const pairs = new Set(built.flatMap(({ pairOf }) => pairOf ?? []))
   return {
-    ...injectionAnnotations(annotations, selected, time),
+    ...recordAnnotations(annotations, selected, time),
     ...hotUpgradeAnnotations(annotations, pairs),
   }
 }
