@@ -1,4 +1,4 @@
-import { cpus, totalmem } from 'node:os'
+import { cpus, hostname, totalmem } from 'node:os'
 import type { SidecarSetResourceBinding } from '@outrigger/api'
 import type { KeyPair } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
@@ -48,7 +48,8 @@ export function createNode(options: NodePartOptions): Runnable & { readonly read
       capacity: options.isVirtual ? virtualCapacity : machineCapacity(),
       addresses: [
         { type: 'InternalIP', address: options.address },
-        { type: 'Hostname', address: options.name },
+        // An API server tries host names first, by default. Only this machine's own is one that can be resolved.
+        ...(options.name === hostname() ? [{ type: 'Hostname', address: options.name }] : []),
       ],
       ...(options.labels && { labels: options.labels }),
     },
