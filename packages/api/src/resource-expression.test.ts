@@ -13,6 +13,13 @@ describe('a resource expression', () => {
     ['memory/3', 'memory', '1Gi', '357913941333m'],
     ['cpu*57%', 'cpu', '100m', '56m'],
     ['CPU * 2', 'cpu', '1', '2'],
+    ['0.5*cpu - 0.3*max(0, cpu-4) + 0.3*max(0, cpu-8)', 'cpu', '10', '3800m'],
+    ['max(min(max(10, 20), 15), 25)', 'cpu', '0', '25'],
+    ['max(100m, min(200m, 150m)) + 50m', 'cpu', '0', '200m'],
+    ['max(40m, 20)', 'cpu', '0', '20'],
+    ['1.5Gi * 2', 'memory', '0', '3Gi'],
+    ['1Gi + 100Mi', 'memory', '0', '1124Mi'],
+    ['1000Gi + 500Gi', 'memory', '0', '1500Gi'],
     ['MEMORY*50%', 'memory', '1Gi', '512Mi'],
     ['MAX(cpu, Min(2, 3))', 'cpu', '1500m', '2'],
     ['-(-cpu)', 'cpu', '250m', '250m'],
@@ -47,6 +54,9 @@ describe('a resource expression', () => {
     ['cpu; 1', 'unexpected character ";"'],
     ['('.repeat(100), 'nested deeper'],
     ['1'.repeat(3000), 'no longer than'],
+    ['('.repeat(10_000), 'no longer than'],
+    ['-'.repeat(2_000), 'nested deeper'],
+    [`1${'+1'.repeat(1_000)}`, 'too long a chain'],
     ['1e300*1e300', 'too large'],
   ])('%s can never be right: %s', (text, problem) => {
     expect(resourceExpressionProblem(text, 'cpu')).toContain(problem)

@@ -124,11 +124,15 @@ function defaultContainer<T extends Container>(container: T): T {
   }
 }
 
+/** A registry, then lowercase parts of a path, a tag, a digest: the grammar of image references. */
+const imagePart = '[a-z0-9]+(?:(?:\\.|_{1,2}|-+)[a-z0-9]+)*'
+const imageReference = new RegExp(
+  `^(?:[^\\s/@]+/)?(?:${imagePart}/)*${imagePart}(?::([\\w][\\w.-]{0,127}))?(@\\S+)?$`,
+)
+
 /** `Always` for a moving tag, `IfNotPresent` for a fixed one, a digest, or what is no image name. */
 function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
-  const reference = /^(?:[^\s/@]+\/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::([\w][\w.-]{0,127}))?(@\S+)?$/.exec(
-    image,
-  )
+  const reference = imageReference.exec(image)
   if (reference === null) return 'IfNotPresent'
   const [, tag, digest] = reference
   if (tag === 'latest') return 'Always'

@@ -121,3 +121,23 @@ it('SHA-256 gives the published digests, also where the padding needs a second b
     '248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1',
   )
 })
+
+it.each([
+  ['agent', 'Always'],
+  ['agent:1.0', 'IfNotPresent'],
+  ['agent:latest', 'Always'],
+  ['registry.example:5000/team/agent', 'Always'],
+  ['localhost:5000/agent:1', 'IfNotPresent'],
+  ['Registry/agent', 'Always'],
+  ['a__b', 'Always'],
+  [`agent@sha256:${'a'.repeat(64)}`, 'IfNotPresent'],
+  // What is no image name at all.
+  ['team/Agent', 'IfNotPresent'],
+  ['a..b', 'IfNotPresent'],
+  ['a___b', 'IfNotPresent'],
+  ['', 'IfNotPresent'],
+  [`${'a-'.repeat(50_000)}!`, 'IfNotPresent'],
+])('the pull policy of %.40s is %s unless said', (image, policy) => {
+  const [container] = withDefaults({ containers: [{ name: 'c', image }] }).containers ?? []
+  expect(container?.imagePullPolicy).toBe(policy)
+})

@@ -1,11 +1,14 @@
 import {
   annotationsSize,
+  compileLabelSelector,
   type FieldError,
   type IntOrString,
   invalid,
+  type LabelSelector,
   maxAnnotationsSize,
   qualifiedNameProblems,
   required,
+  SelectorError,
   tooLong,
   unsupported,
 } from '@outrigger/kube'
@@ -85,10 +88,22 @@ function priorityErrors({ priorityStrategy }: Strategy): FieldError[] {
     const isEmpty =
       Object.keys(matchSelector?.matchLabels ?? {}).length === 0 && !matchSelector?.matchExpressions?.length
     if (isEmpty) errors.push(required(field, 'matchSelector must not be empty'))
+    else if (!isSelector(matchSelector))
+      errors.push(required(field, 'matchSelector must be a label selector'))
   }
   for (const { orderedKey } of orderPriority)
     if (!orderedKey) errors.push(required(field, 'orderedKey must not be empty'))
   return errors
+}
+
+function isSelector(selector: LabelSelector): boolean {
+  try {
+    compileLabelSelector(selector)
+    return true
+  } catch (error) {
+    if (error instanceof SelectorError) return false
+    throw error
+  }
 }
 
 function scatterErrors({ scatterStrategy = [] }: Strategy): FieldError[] {

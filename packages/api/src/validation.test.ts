@@ -329,6 +329,78 @@ describe('validation of a SidecarSet', () => {
     expect(complaints(hot, { old })).toEqual([expect.stringMatching(/field is immutable/)])
   })
 
+  it('lets a stored SidecarSet be changed although it would not be accepted today, and refuses only what is new', () => {
+    const stored: SidecarSetSpec = {
+      containers: [
+        { name: 'agent', image: 'a', upgradeStrategy: { upgradeType: 'HotUpgrade' } },
+        { name: 'log', image: 'a' },
+      ],
+      selector: { matchExpressions: [{ key: 'tier', operator: 'Exists' }] },
+    }
+    const others = [sidecarSet('other', { containers: [{ name: 'log', image: 'b' }] })]
+    const old = sidecarSet('s', stored)
+    expect(complaints(old, { others })).toEqual([expect.stringMatching(/hotUpgradeEmptyImage: Required/)])
+    const paused = sidecarSet('s', { ...stored, updateStrategy: { paused: true } })
+    expect(complaints(paused, { old, others })).toEqual([])
+    const worse = sidecarSet('s', { ...stored, updateStrategy: { partition: 'x' } })
+    expect(complaints(worse, { old, others })).toEqual([expect.stringMatching(/partition: Invalid value/)])
+    const wider = [...others, sidecarSet('third', { containers: [{ name: 'agent', image: 'b' }] })]
+    expect(complaints(paused, { old, others: wider })).toEqual([])
+    const selecting = sidecarSet('s', { ...stored, volumes: [{ name: 'v', emptyDir: {} }] })
+    const rival = sidecarSet('rival', {
+      volumes: [{ name: 'v', hostPath: { path: '/' } }],
+      containers: [{ name: 'r', image: 'r' }],
+    })
+    expect(complaints(selecting, { old, others: [rival] })).toEqual([
+      expect.stringMatching(/^spec.volumes: Invalid value: "v".*SidecarSet rival/),
+    ])
+  })
+
+  it.each<[string, SidecarSetSpec, boolean]>([
+    ['a SidecarSet of 63 characters', {}, true],
+    ['a SidecarSet of 64 characters', {}, false],
+    ['a container of 63 characters', { containers: [{ name: 'c'.repeat(63), image: 'a' }] }, true],
+    ['a container of 64 characters', { containers: [{ name: 'c'.repeat(64), image: 'a' }] }, false],
+    ['a volume of 63 characters', { volumes: [{ name: 'v'.repeat(63), emptyDir: {} }] }, true],
+    ['a volume of 64 characters', { volumes: [{ name: 'v'.repeat(64), emptyDir: {} }] }, false],
+    ['a label of 63 characters', { selector: { matchLabels: { ['k'.repeat(63)]: 'v'.repeat(63) } } }, true],
+    ['a label of 64 characters', { selector: { matchLabels: { ['k'.repeat(64)]: 'v' } } }, false],
+    ['a label value of 64 characters', { selector: { matchLabels: { k: 'v'.repeat(64) } } }, false],
+    [
+      'an annotation of 63 characters',
+      { patchPodMetadata: [{ annotations: { [`example.com/${'k'.repeat(63)}`]: 'x' } }] },
+      true,
+    ],
+    [
+      'an annotation of 64 characters',
+      { patchPodMetadata: [{ annotations: { [`example.com/${'k'.repeat(64)}`]: 'x' } }] },
+      false,
+    ],
+    [
+      'annotations of 256 KiB',
+      { patchPodMetadata: [{ annotations: { k: 'x'.repeat(256 * 1024 - 1) } }] },
+      true,
+    ],
+    [
+      'annotations of a byte more',
+      { patchPodMetadata: [{ annotations: { k: 'x'.repeat(256 * 1024) } }] },
+      false,
+    ],
+  ])('knows the limits of names: %s', (what, spec, isAccepted) => {
+    const name = 's'.repeat(
+      what === 'a SidecarSet of 63 characters' ? 63 : what.startsWith('a SidecarSet') ? 64 : 1,
+    )
+    expect(complaints(sidecarSet(name, spec)).length).toBe(isAccepted ? 0 : 1)
+  })
+
+  it('refuses a priority whose selector is none', () => {
+    const matchSelector = { matchExpressions: [{ key: 'a', operator: 'Is', values: ['b'] }] }
+    const updateStrategy = { priorityStrategy: { weightPriority: [{ weight: 1, matchSelector }] } }
+    expect(complaints(sidecarSet('s', { updateStrategy }))).toEqual([
+      'spec.updateStrategy.priorityStrategy: Required value: matchSelector must be a label selector',
+    ])
+  })
+
   it('refuses a container name that another SidecarSet of the same pods uses, and names it', () => {
     const other = sidecarSet('other', {})
     expect(complaints(sidecarSet('s', {}), { others: [other] })).toEqual([

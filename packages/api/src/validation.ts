@@ -1,4 +1,11 @@
-import { type FieldError, invalid, type LabelSelector, required, tooLong } from '@outrigger/kube'
+import {
+  type FieldError,
+  formatFieldError,
+  invalid,
+  type LabelSelector,
+  required,
+  tooLong,
+} from '@outrigger/kube'
 import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 import { sidecarSetAnnotations } from './names.ts'
 import {
@@ -26,18 +33,28 @@ export interface SidecarSetFacts {
 
 /**
  * What is wrong with a **defaulted** SidecarSet. Conflicts with other SidecarSets are looked for only
- * when the object is right in itself, as OpenKruise does.
+ * when the object is right in itself, as OpenKruise does. On an update, faults of the spec and conflicts that the stored
+ * object has already are let pass: what another release or OpenKruise has accepted can still be changed.
  */
-export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts): FieldError[] {
+export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts): readonly FieldError[] {
+  const { old, others } = facts
   const errors = [
     ...nameErrors(sidecarSet),
     ...canaryErrors(sidecarSet, facts),
-    ...specErrors(sidecarSet),
+    ...addedErrors(specErrors(sidecarSet), () => (old ? specErrors(old) : [])),
     ...revisionErrors(sidecarSet, facts.hasRevision),
     ...(facts.whitelist ? whitelistErrors(sidecarSet, facts.whitelist) : []),
-    ...(facts.old ? updateErrors(sidecarSet, facts.old) : []),
+    ...(old ? updateErrors(sidecarSet, old) : []),
   ]
-  return errors.length > 0 ? errors : conflictErrors(sidecarSet, facts.others)
+  if (errors.length > 0) return errors
+  return addedErrors(conflictErrors(sidecarSet, others), () => (old ? conflictErrors(old, others) : []))
+}
+
+/** Those that were not there before; before is looked at only if there is something now. */
+function addedErrors(now: readonly FieldError[], before: () => readonly FieldError[]): readonly FieldError[] {
+  if (now.length === 0) return now
+  const known = new Set(before().map(formatFieldError))
+  return known.size === 0 ? now : now.filter((error) => !known.has(formatFieldError(error)))
 }
 
 function nameErrors({ metadata }: SidecarSet): FieldError[] {
