@@ -1,5 +1,6 @@
 // Deciding
 export { applyPlan, patchOf } from './apply-plan.ts'
+export { inAuthoredForm } from './authored-form.ts'
 export { isInjected } from './build-sidecar.ts'
 export { contentFor, type RevisionFacts, type RevisionSource } from './injected-revision.ts'
 export { InjectionFailure } from './injection-failure.ts'

@@ -3,8 +3,10 @@ import { type Container, deepEqual, type Pod } from '@outrigger/kube'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { applyPlan, patchOf } from './apply-plan.ts'
+import { inAuthoredForm } from './authored-form.ts'
 import { InjectionFailure } from './injection-failure.ts'
 import { planPod } from './plan.ts'
+import { authoredPodErrors } from './pod-guard.ts'
 import { facts, pod, sidecarSet } from './testdata/builders.ts'
 
 const names = ['web', 'helper', 'agent', 'agent-1', 'mesh', 'mesh-2', 'init', 'proxy']
@@ -260,5 +262,42 @@ describe.each([false, true])('injection of several SidecarSets into any pod (lat
       }),
       { numRuns: 150 },
     )
+  })
+})
+
+describe('an injected pod in the form of its author', () => {
+  const isMerging = ({ spec }: SidecarSet) =>
+    spec.patchPodMetadata?.some(({ patchPolicy }) => patchPolicy === 'MergePatchJson')
+  const inOrder = ({ spec, ...rest }: Pod): Pod => ({
+    ...rest,
+    spec: {
+      ...spec,
+      volumes: [...(spec.volumes ?? [])].sort(({ name: left }, { name: right }) => (left < right ? -1 : 1)),
+    },
+  })
+
+  it('is accepted by the guard, and injection completes it to the very same', () => {
+    fc.assert(
+      fc.property(
+        somePod.filter((subject) => authoredPodErrors(subject).length === 0),
+        someSets.map((sets) => sets.filter((set) => !isMerging(set))),
+        (subject, sets) => {
+          const injected = outcome(subject, sets, false)
+          if (injected instanceof InjectionFailure) return
+          const submitted = inAuthoredForm(injected)
+          expect(authoredPodErrors(submitted)).toEqual([])
+          expect(problemsOf(submitted)).toEqual([])
+          const completed = outcome(submitted, sets, false)
+          if (completed instanceof InjectionFailure) throw completed
+          expect(inOrder(completed)).toEqual(inOrder(injected))
+        },
+      ),
+      { numRuns: 400 },
+    )
+  })
+
+  it('is the pod itself where nothing was injected', () => {
+    const subject = pod({ labels: { a: 'b' }, annotations: { c: 'd' } })
+    expect(inAuthoredForm(subject)).toBe(subject)
   })
 })
