@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { SystemClock } from '@outrigger/foundation'
@@ -16,6 +18,9 @@ const kubectl = new Kubectl({
   environment: process.env,
 })
 const running: OutriggerProcess[] = []
+const ephemeral = ['up', '--port', '0', '--ephemeral'] as const
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 describe('every part as a process of its own', () => {
   beforeAll(async () => {
@@ -37,7 +42,6 @@ describe('every part as a process of its own', () => {
 
   afterAll(async () => {
     for (const part of running.reverse()) await part.stop()
-    rmSync(directory, { recursive: true, force: true })
   })
 
   test('together they inject, grant and run a pod on the virtual node', async () => {
@@ -102,7 +106,32 @@ test.each([
   [
     'a socket that is not there',
     ['up', '--port', '0', '--ephemeral', '--container-runtime-endpoint', 'unix:///does/not/exist.sock'],
-    /exist\.sock cannot be used/,
+    /exist\.sock cannot be used: there is no such file/,
+  ],
+  [
+    'a kubeconfig that cannot be written',
+    [...ephemeral, '--runtime', 'sim', '--kubeconfig', '/proc/nope/x'],
+    /the kubeconfig \/proc\/nope\/x cannot be written/,
+  ],
+  [
+    'a data directory that cannot be made',
+    ['up', '--port', '0', '--runtime', 'sim', '--data-dir', '/proc/nope'],
+    /data directory \/proc\/nope cannot be used/,
+  ],
+  [
+    'a data directory that is a file',
+    ['up', '--port', '0', '--runtime', 'sim', '--data-dir', import.meta.filename],
+    /parts\.test\.ts cannot be used/,
+  ],
+  [
+    'an address that is not of this machine',
+    [...ephemeral, '--runtime', 'sim', '--bind-address', '192.0.2.1'],
+    /cannot listen on port 0 of 192\.0\.2\.1/,
+  ],
+  [
+    'a kubeconfig that is none',
+    ['manager', '--kubeconfig', import.meta.filename],
+    /parts\.test\.ts is not YAML/,
   ],
 ])('answers %s with one line that names it, and exit code 1', async (_what, args, line) => {
   const part = startOutrigger(args, process.env)
@@ -111,6 +140,89 @@ test.each([
   expect(await part.ended).toBe(1)
   expect(part.output()).not.toMatch(/^\s+at /m)
 })
+
+describe('a runtime that is not what it seems', () => {
+  const socket = join(directory, 'runtime.sock')
+
+  test('a socket whose listener was killed is answered with a line', async () => {
+    const listener = await listenIn(socket)
+    listener.kill('SIGKILL')
+    await once(listener, 'exit')
+
+    await refuses([...ephemeral, '--container-runtime-endpoint', `unix://${socket}`], /nobody listens at it/)
+  })
+
+  test('a listener that never answers is answered with a line, in seconds', async () => {
+    const listener = await listenIn(socket)
+    const begin = clock.monotonic()
+    await refuses(
+      [...ephemeral, '--container-runtime-endpoint', socket],
+      /listens there, but does not answer/,
+    )
+
+    expect(clock.monotonic() - begin).toBeLessThan(10_000)
+    listener.kill('SIGKILL')
+  })
+})
+
+describe('a data directory that holds a cluster', () => {
+  const data = join(directory, 'kept')
+
+  test('is not removed by an ephemeral one, and says which of its files is broken', async () => {
+    const up = ['up', '--port', '0', '--runtime', 'sim', '--data-dir', data]
+    const first = startOutrigger(up, process.env)
+    await first.saw(/Outrigger is up/)
+    expect(await first.stop()).toBe(0)
+
+    await refuses([...up, '--ephemeral'], /holds a cluster that is kept/)
+    expect(statSync(join(data, 'pki', 'ca.key')).isFile()).toBe(true)
+    writeFileSync(join(data, 'pki', 'ca.crt'), 'garbage\n')
+    await refuses(up, /ca\.crt holds no PEM certificate; remove/)
+  })
+})
+
+test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
+  'Ctrl-C while it starts leaves no containerd behind',
+  async () => {
+    for (const delay of [350, 450, 600]) {
+      const data = join(directory, `stopped-${delay}`)
+      const part = startOutrigger(['up', '--port', '0', '--ephemeral', '--data-dir', data], process.env)
+      await clock.sleep(delay)
+      part.child.kill('SIGINT')
+      await part.ended
+
+      const left = readdirSync('/proc').filter(
+        (name) => /^\d+$/.test(name) && commandLine(name).includes(`${data}/`),
+      )
+      expect(left.map(commandLine)).toEqual([])
+    }
+  },
+)
+
+function commandLine(processId: string): string {
+  try {
+    return readFileSync(`/proc/${processId}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+/** Ends by itself, with one line, and without a stack. */
+async function refuses(args: readonly string[], line: RegExp): Promise<void> {
+  const part = startOutrigger(args, process.env)
+  await part.saw(line, 20_000)
+  expect(await part.ended).toBe(1)
+  expect(part.output().trimEnd().split('\n')).toHaveLength(1)
+}
+
+/** A process that accepts and never says anything. */
+async function listenIn(path: string): Promise<ChildProcess> {
+  rmSync(path, { force: true })
+  const program = `require('node:net').createServer(() => {}).listen(process.argv[1], () => console.log('listening'))`
+  const child = spawn(process.execPath, ['-e', program, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  if (child.stdout !== null) await once(child.stdout, 'data')
+  return child
+}
 
 async function start(ready: RegExp, args: readonly string[]): Promise<void> {
   const part = startOutrigger(args, process.env)

@@ -132,11 +132,11 @@ class Up {
       if (this.#leavesNothing) await removeDataDirectory(directory)
     })
     const opening = this.#openRuntimes(directory)
-    // The rest is begun meanwhile, but not waited for once it is known that there is no runtime.
-    return Promise.race([
-      this.#beginParts(directory, opening),
-      opening.then(() => new Promise<never>(() => {})),
-    ])
+    const begun = this.#beginParts(directory, opening)
+    // Nothing is cleaned up under the hands of one that still makes its files.
+    this.#service.atEnd(() => begun.catch(() => {}))
+    // Not waited for once it is known that there is no runtime.
+    return Promise.race([begun, opening.then(() => begun)])
   }
 
   async #beginParts(directory: DataDirectory, opening: Promise<PodRuntimes>): Promise<number> {

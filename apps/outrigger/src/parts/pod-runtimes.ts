@@ -51,7 +51,11 @@ export async function openPodRuntimes(
     return await openOwnContainerd(context)
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    return openSimulated(context, `simulated, because it ${error.message}`)
+    const obstacle = error.message.replace(`; ${error.remedy ?? ''}`, '')
+    return openSimulated(
+      context,
+      `simulated, because it ${obstacle}; --runtime containerd says what to install`,
+    )
   }
 }
 

@@ -130,12 +130,12 @@ class SupervisedContainerd implements Containerd {
   async start(): Promise<void> {
     const { clock } = this.#options
     const begin = clock.monotonic()
-    await this.#prepare()
-    const running = await this.#findRunning()
-    this.wasFound = running !== undefined
-    this.#options.signal?.throwIfAborted()
-    this.#pid = running ?? (await this.#spawn())
     try {
+      await this.#prepare()
+      const running = await this.#findRunning()
+      this.wasFound = running !== undefined
+      this.#options.signal?.throwIfAborted()
+      this.#pid = running ?? (await this.#spawn())
       await this.#waitUntilReady(this.#options.signal)
     } catch (error) {
       if (!this.wasFound) await this.#takeBack()
@@ -147,7 +147,8 @@ class SupervisedContainerd implements Containerd {
 
   /** Ends what a start that failed has started. Containers of an earlier run go on, as does what they need. */
   async #takeBack(): Promise<void> {
-    await this.#endProcess()
+    // A process id of 0 would mean our own group.
+    if (this.#pid !== 0) await this.#endProcess()
     await rm(this.#places.pidFile, { force: true })
     if (!(await hasShims(this.#places.socket))) await removeTraces(this.#leftovers)
   }
