@@ -13,6 +13,10 @@ import { type LoadRequest, load, round } from './load.ts'
 const few = 1_000
 const many = 10_000
 const name = 'agent'
+/** Milliseconds without any progress after which a rollout counts as stuck. */
+const patience = 60_000
+/** Milliseconds after which a process at rest has given back what it does not need. */
+const rest = 20_000
 const clock = new SystemClock()
 
 /**
@@ -40,7 +44,8 @@ export async function benchRollout(): Promise<unknown> {
   }
 }
 
-async function rolloutOver(pods: number) {
+/** One rollout over so many pods. `environment` is the manager's, for instance with options of Node that profile it. */
+export async function rolloutOver(pods: number, environment: NodeJS.ProcessEnv = process.env) {
   const cluster = await startBenchCluster(['apiserver'])
   const { url, ca, token } = cluster.target
   const client = createClient({
@@ -51,27 +56,27 @@ async function rolloutOver(pods: number) {
   let manager: OutriggerProcess | undefined
   try {
     await prepare(cluster)
-    manager = await startManager(cluster)
+    manager = await startManager(cluster, environment)
     const pid = manager.child.pid ?? 0
     await client.create<SidecarSet>(outriggerResources.sidecarSets, theSidecarSet)
-    await settled(client, 0)
+    await settled(client, 0, 'Counting')
     const beforePods = cpuSeconds(pid)
     const created = await load(cluster.target, 32, pods, (index) => createPod(index))
-    await settled(client, pods)
+    await settled(client, pods, 'Creation')
     const before = cpuSeconds(pid)
     const begin = performance.now()
     await setImage(client, 'busybox:2')
-    await settled(client, pods)
+    await settled(client, pods, 'Rollout')
     const seconds = (performance.now() - begin) / 1_000
     const cpu = cpuSeconds(pid) - before
-    await clock.sleep(3_000)
+    await clock.sleep(rest)
     const afterRollout = residentMegabytes(pid)
     await manager.stop()
     const floor = await bareLoop(cluster, client, pods)
     const restarted = performance.now()
     manager = await startManager(cluster)
     const restartSeconds = (performance.now() - restarted) / 1_000
-    await clock.sleep(5_000)
+    await clock.sleep(rest)
     return {
       creation: { ...created, managerCpuSecondsPerThousand: perThousand(before - beforePods, pods) },
       rolloutSeconds: round(seconds),
@@ -91,7 +96,10 @@ async function rolloutOver(pods: number) {
 }
 
 /** The manager against the cluster, ready to inject. */
-export async function startManager(cluster: BenchCluster): Promise<OutriggerProcess> {
+export async function startManager(
+  cluster: BenchCluster,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<OutriggerProcess> {
   const manager = startOutrigger(
     [
       'manager',
@@ -100,7 +108,7 @@ export async function startManager(cluster: BenchCluster): Promise<OutriggerProc
       '--no-leader-elect',
       ...['--webhook-port', '0', '--metrics-addr', '0', '--health-probe-addr', '0'],
     ],
-    process.env,
+    environment,
   )
   await manager.saw(/^The manager is ready/m)
   return manager
@@ -127,22 +135,37 @@ export async function prepare({ target }: BenchCluster): Promise<void> {
   })
 }
 
-/** Resolves when the SidecarSet counts that many pods, and all of them have its present content and are ready. */
-async function settled(client: ClusterClient, pods: number): Promise<void> {
-  await eventually(
-    `${pods} pods with the present image`,
-    async () => {
-      const { metadata, status } = await client.get<SidecarSet>(outriggerResources.sidecarSets, {
-        namespace: '',
-        name,
-      })
-      const { matchedPods, updatedReadyPods, observedGeneration } = status ?? {}
-      if (observedGeneration === metadata.generation && matchedPods === pods && updatedReadyPods === pods)
-        return true
-      throw new Error(JSON.stringify(status))
-    },
-    { clock, timeout: 120_000, every: 100 },
-  )
+/**
+ * Resolves when the SidecarSet counts that many pods, and all of them have its present content and are ready. Fails when
+ * its numbers stand still for a minute; as long as they move it waits, however slow the machine is.
+ */
+async function settled(client: ClusterClient, pods: number, what: string): Promise<void> {
+  let last = ''
+  let movedAt = performance.now()
+  for (;;) {
+    const { metadata, status } = await client.get<SidecarSet>(outriggerResources.sidecarSets, {
+      namespace: '',
+      name,
+    })
+    const { matchedPods = 0, updatedPods = 0, updatedReadyPods = 0, observedGeneration } = status ?? {}
+    const isCounted = observedGeneration === metadata.generation
+    showProgress(what, isCounted ? updatedReadyPods : 0, pods)
+    if (isCounted && matchedPods === pods && updatedReadyPods === pods) return
+    const now = JSON.stringify([observedGeneration, matchedPods, updatedPods, updatedReadyPods])
+    if (now !== last) movedAt = performance.now()
+    last = now
+    if (performance.now() - movedAt > patience)
+      throw new Error(
+        `${what} of ${pods} pods stands still for ${patience / 1_000} s: ${JSON.stringify(status)}`,
+      )
+    await clock.sleep(100)
+  }
+}
+
+/** A line that is written over and over, on terminals alone. */
+function showProgress(what: string, done: number, all: number): void {
+  if (process.stderr.isTTY)
+    process.stderr.write(`\r${what}: ${done} of ${all} pods\u001b[K${done === all ? '\r\u001b[K' : ''}`)
 }
 
 async function setImage(client: ClusterClient, image: string): Promise<void> {

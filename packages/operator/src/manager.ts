@@ -60,6 +60,7 @@ import { RevisionHistory, revisionIndexes } from './sidecar-set-history/revision
 import { createSidecarSetHistoryController } from './sidecar-set-history/sidecar-set-history-controller.ts'
 import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-controller.ts'
 import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
+import { podTrim } from './sidecar-set-status/trimmed-pod.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
 import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
 
@@ -95,6 +96,7 @@ class OutriggerManager implements Manager {
   readonly #registration: WebhookRegistration
   readonly #elector: LeaderElector
   readonly #events: EventRecorder
+  readonly #trimPod = podTrim()
   #controllers: readonly Controller[] = []
   #becomeReady: () => void = () => {}
 
@@ -226,7 +228,12 @@ class OutriggerManager implements Manager {
   }
 
   #pods() {
-    return this.#informers.for<Pod>(resources.pods, { trim: withoutManagedFields, indexes: podIndexes })
+    // One by one instead of in pages: of a large cluster no page of whole pods is ever in memory.
+    return this.#informers.for<Pod>(resources.pods, {
+      trim: this.#trimPod,
+      indexes: podIndexes,
+      watchList: true,
+    })
   }
 
   #namespaces() {

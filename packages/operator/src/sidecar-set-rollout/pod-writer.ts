@@ -6,6 +6,7 @@ import { InjectionFailure } from '@outrigger/injection'
 import { type Pod, parseKey, resources } from '@outrigger/kube'
 import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
 import type { SidecarSetLedger, SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
+import { trimmedPod } from '../sidecar-set-status/trimmed-pod.ts'
 import type { Refusal } from './blocker.ts'
 import { type PodChange, patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
 
@@ -153,7 +154,7 @@ export class PodWriter {
         { type: 'strategic', body },
         { signal },
       )
-      ledger.setWritten(written, pod)
+      ledger.setWritten(trimmedPod(written), pod)
       this.#refused.delete(refusalKey)
       return true
     } catch (error) {

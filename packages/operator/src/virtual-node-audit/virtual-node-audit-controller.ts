@@ -9,7 +9,7 @@ import {
 } from '@outrigger/controller'
 import { type Clock, type Logger, parseTime, type Random } from '@outrigger/foundation'
 import { hasVirtualNodeLabel, isActive, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
-import { keyOf, type Labels, type Pod } from '@outrigger/kube'
+import { deepEqual, keyOf, type Labels, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '../sidecar-set-status/pod-annotations.ts'
 
 export interface VirtualNodeAuditOptions {
@@ -64,7 +64,7 @@ export function createVirtualNodeAuditController(options: VirtualNodeAuditOption
             if (hasVirtualNodeLabel(pod)) enqueue(keyOf(pod), 1_000)
           },
           onUpdate: (pod, before) => {
-            if (hasVirtualNodeLabel(pod) && pod.metadata.labels !== before.metadata.labels)
+            if (hasVirtualNodeLabel(pod) && !deepEqual(pod.metadata.labels, before.metadata.labels))
               enqueue(keyOf(pod), 1_000)
           },
           onDelete: ({ metadata }) => void said.delete(metadata.uid ?? ''),
