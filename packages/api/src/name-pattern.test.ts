@@ -36,6 +36,14 @@ describe('a pattern for names', () => {
     expect(occurs('^(a+)+$', `${'a'.repeat(250)}!`)).toBe(false)
   })
 
+  it('may list a few hundred names, and no more than memory allows', () => {
+    const names = Array.from({ length: 300 }, (_, i) => `team-${i}\\.example`)
+    expect(occurs(`^(${names.join('|')})$`, 'team-299.example')).toBe(true)
+    expect(compileNamePattern('a'.repeat(8_193))).toBeUndefined()
+    expect(compileNamePattern('('.repeat(4_000) + ')'.repeat(4_000))).toBeUndefined()
+    expect(compileNamePattern('a{1000}'.repeat(1_000))).toBeUndefined()
+  })
+
   it('agrees with the expressions of the language where both have the syntax', () => {
     const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '(a|b)', '(ab)', '\\w', '-')
     const piece = fc

@@ -13,7 +13,7 @@ type Instruction =
   | { readonly op: 'fork'; targets: number[] }
   | { readonly op: 'match' }
 
-const longest = 1_024
+const longest = 8_192
 const mostInstructions = 10_000
 const remembered = 256
 const known = new Map<string, NamePattern | undefined>()

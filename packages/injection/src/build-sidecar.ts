@@ -49,11 +49,9 @@ export function appContainersOf(
   return { pod, containers, variables, measurable }
 }
 
-/** Whether a container says of itself that it was injected. Anyone can write that; it grants nothing. */
+/** Whether a container says of itself that it was injected, the first time it says anything. Anyone can write that; it grants nothing. */
 export function isInjected(container: Pick<Container, 'env'>): boolean {
-  return (
-    container.env?.some(({ name, value }) => name === injectedEnv.isInjected && value === 'true') ?? false
-  )
+  return container.env?.find(({ name }) => name === injectedEnv.isInjected)?.value === 'true'
 }
 
 /** The containers one description becomes in a pod: two for a hot upgrade, else one. */
