@@ -74,7 +74,7 @@ describe('the manager as a process', () => {
     expect(warnings).toHaveLength(1)
     expect(JSON.parse(warnings?.[0] ?? '{}')).toMatchObject({
       level: 'warning',
-      ignored: '--leader-election-namespace --logtostderr --sync-period ImagePullJobGate',
+      ignored: '--logtostderr --sync-period ImagePullJobGate',
     })
   })
 

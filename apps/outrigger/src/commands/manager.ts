@@ -1,11 +1,12 @@
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
 import { aborted, messageOf, type Runnable } from '@outrigger/foundation'
-import { defaultNames } from '@outrigger/operator'
+import { defaultNames, type Manager, type ManagerStatistics } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { type ConnectionSettings, connect, findConnection, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { acceptKruiseFlags, ignoredFlags, type ManagerGates, readManagerGates } from '../kruise-flags.ts'
+import { type LeaderSettings, readLeaderSettings, withLeaderFlags } from '../leader-flags.ts'
 import { healthPage } from '../ops/health-pages.ts'
 import { type ListenAddress, parseListenAddress } from '../ops/listen-address.ts'
 import { createManagerMetrics } from '../ops/manager-metrics.ts'
@@ -14,15 +15,13 @@ import { createOpsServer, type OpsAnswer } from '../ops/ops-server.ts'
 import { findOwnUser } from '../own-user.ts'
 import { ensureManagerGround } from '../parts/ensure-rights.ts'
 import { createManagerPart, type ManagerPartOptions } from '../parts/manager.ts'
-import { type LogSettings, parseChoice, parseFeatureGates, parseNumber } from '../settings.ts'
+import { type LogSettings, parseFeatureGates, parseNumber } from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
 
-interface ManagerSettings extends LogSettings, ConnectionSettings {
+interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSettings {
   readonly webhookPort?: number
   readonly webhookHost?: string
   readonly webhookUrl?: string
-  readonly leaderElect: boolean
-  readonly enableLeaderElection?: 'true' | 'false' | true
   readonly metricsAddr?: ListenAddress | 'auto'
   readonly healthProbeAddr?: ListenAddress | 'auto'
   readonly shutdownDelay?: number
@@ -46,12 +45,6 @@ export function addManagerCommand(program: Command, environment: Environment): v
       '--webhook-url <url>',
       'outside of a cluster: where the API server reaches them (default: https://HOST:PORT)',
     )
-    .option('--no-leader-elect', 'work without electing a leader; only for a single replica')
-    .option(
-      '--enable-leader-election [bool]',
-      'the same, as kruise-manager spells it',
-      parseChoice('--enable-leader-election', ['true', 'false']),
-    )
     .option(
       '--feature-gates <gates>',
       'gates of kruise-manager, for example A=true,B=false',
@@ -63,6 +56,7 @@ export function addManagerCommand(program: Command, environment: Environment): v
       'how long webhooks still answer after readiness is off (default: 5 in a cluster, else 0)',
       parseNumber('--shutdown-delay', 0, 60),
     )
+  withLeaderFlags(command)
   addAddressFlags(command)
   acceptKruiseFlags(withLogFlags(command)).action((settings: ManagerSettings) => {
     const given = { ...settings, verbosity: settings.v ?? settings.verbosity }
@@ -107,25 +101,31 @@ async function beginManager(
   const { clock, random, logger, signal } = service
   const variables = environment.variables
   const base = connect(settings, environment, { clock, logger, userAgent: 'outrigger/manager' })
-  const { client, traffic } = observeClient(base, clock)
+  const { client, traffic } = observeClient(base)
   service.atEnd(() => client.close())
   const isInPod = variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
   const host = new URL(findConnection(settings, environment).server).host
-  let manager: { readonly isReady: boolean } | undefined
+  let manager: Manager | undefined
   let isStopping = false
   const isReady = () => !isStopping && manager?.isReady === true
   const addresses = {
     metrics: addressOf(settings.metricsAddr, isInPod ? { port: 8080 } : undefined),
     health: addressOf(settings.healthProbeAddr, isInPod ? { port: 8000 } : undefined),
   }
-  await startOps(addresses, service, { traffic, host, isReady, isStopping: () => isStopping })
+  await startOps(addresses, service, {
+    traffic,
+    host,
+    isReady,
+    isStopping: () => isStopping,
+    statistics: () => manager?.statistics,
+  })
   const port = settings.webhookPort ?? Number(variables['WEBHOOK_PORT'] || 9876)
   const namespace = variables['POD_NAMESPACE'] || defaultNames.namespace
   const part = createManagerPart({
     client,
     userName: await findOwnUser(client, { isInPod, signal }),
     identity: `${environment.hostName}_${random.uuid()}`,
-    leaderElection: settings.leaderElect && settings.enableLeaderElection !== 'false',
+    ...readLeaderSettings(settings),
     namespace,
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,
@@ -188,6 +188,7 @@ interface OpsFacts {
   readonly host: string
   readonly isReady: () => boolean
   readonly isStopping: () => boolean
+  readonly statistics: () => ManagerStatistics | undefined
 }
 
 /** Probes and metrics answer from the beginning to the very end; addresses that are the same share one server. */
@@ -204,7 +205,7 @@ async function startOps(
     ]),
   }
   const metrics = metricsAddr && {
-    '/metrics': await createManagerMetrics({ ...facts, clock: service.clock, version: '0.1.0' }),
+    '/metrics': await createManagerMetrics({ ...facts, version: '0.1.0' }),
   }
   const isShared =
     metricsAddr !== undefined &&

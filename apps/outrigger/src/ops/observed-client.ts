@@ -1,33 +1,10 @@
-import { ApiError, type Client, isGone, type ListOptions, type WatchOptions } from '@outrigger/client'
-import type { Clock } from '@outrigger/foundation'
+import { ApiError, type Client, type WatchOptions } from '@outrigger/client'
 import type { KubeObject, ResourceRef, WatchEvent } from '@outrigger/kube'
-
-/** What was seen of one resource's lists and watches since the start. */
-export interface ResourceTraffic {
-  /** Lists begun. */
-  lists: number
-  /** Lists and watches the server refused because the version asked for was too old. */
-  expirations: number
-  /** Watch connections opened. */
-  watches: number
-  /** Watch connections open now. */
-  openWatches: number
-  /** Watch connections that failed. */
-  failures: number
-  /** Watch connections given up because nothing was heard on them. */
-  silences: number
-  /** Events and bookmarks received. */
-  events: number
-  /** When something was last heard of it, on the monotonic clock, in milliseconds. */
-  heardAt: number
-}
 
 /** Numbers of all calls that went through an observed client. */
 export interface ClientTraffic {
   /** Requests by `METHOD code`; the code of an answer that never came is `<error>`. */
   readonly requests: ReadonlyMap<string, number>
-  /** By plural name and group: `pods`, `sidecarsets.apps.kruise.io`. */
-  readonly resources: ReadonlyMap<string, Readonly<ResourceTraffic>>
 }
 
 /** The client, and what was seen of its calls. Repeats inside the client count as one call. */
@@ -37,29 +14,11 @@ export interface ObservedClient {
 }
 
 /** Counts the calls of a client without changing any of them. */
-export function observeClient(client: Client, clock: Clock): ObservedClient {
+export function observeClient(client: Client): ObservedClient {
   const requests = new Map<string, number>()
-  const byResource = new Map<string, ResourceTraffic>()
   const count = (method: string, code: string) => {
     const key = `${method} ${code}`
     requests.set(key, (requests.get(key) ?? 0) + 1)
-  }
-  const trafficOf = (resource: ResourceRef): ResourceTraffic => {
-    const name = resource.group === '' ? resource.resource : `${resource.resource}.${resource.group}`
-    const known = byResource.get(name)
-    if (known !== undefined) return known
-    const fresh: ResourceTraffic = {
-      lists: 0,
-      expirations: 0,
-      watches: 0,
-      openWatches: 0,
-      failures: 0,
-      silences: 0,
-      events: 0,
-      heardAt: clock.monotonic(),
-    }
-    byResource.set(name, fresh)
-    return fresh
   }
   const counted = async <T>(method: string, code: string, call: Promise<T>): Promise<T> => {
     try {
@@ -72,48 +31,24 @@ export function observeClient(client: Client, clock: Clock): ObservedClient {
     }
   }
 
-  async function list<T extends KubeObject>(resource: ResourceRef, options?: ListOptions) {
-    const traffic = trafficOf(resource)
-    if (options?.continue === undefined) traffic.lists++
-    try {
-      const answer = await counted('GET', '200', client.list<T>(resource, options))
-      traffic.heardAt = clock.monotonic()
-      return answer
-    } catch (error) {
-      if (isGone(error)) traffic.expirations++
-      throw error
-    }
-  }
-
   async function* watch<T extends KubeObject>(
     resource: ResourceRef,
     options: WatchOptions,
   ): AsyncGenerator<WatchEvent<T>> {
-    const traffic = trafficOf(resource)
-    traffic.watches++
-    traffic.openWatches++
     let code = '200'
     try {
-      for await (const event of client.watch<T>(resource, options)) {
-        traffic.events++
-        traffic.heardAt = clock.monotonic()
-        yield event
-      }
+      yield* client.watch<T>(resource, options)
     } catch (error) {
-      if (isGone(error)) traffic.expirations++
-      else if (!options.signal.aborted) traffic.failures++
       if (!options.signal.aborted) code = codeOf(error)
       throw error
     } finally {
-      traffic.openWatches--
-      if (isSilence(options.signal.reason)) traffic.silences++
       count('GET', code)
     }
   }
 
   const observed: Client = {
-    list,
     watch,
+    list: (resource, options) => counted('GET', '200', client.list(resource, options)),
     get: (resource, key, options) => counted('GET', '200', client.get(resource, key, options)),
     create: (resource, object, options) => counted('POST', '201', client.create(resource, object, options)),
     update: (resource, object, options) => counted('PUT', '200', client.update(resource, object, options)),
@@ -137,13 +72,9 @@ export function observeClient(client: Client, clock: Clock): ObservedClient {
     serves: (resource, signal) => client.serves(resource, signal),
     close: () => client.close(),
   }
-  return { client: observed, traffic: { requests, resources: byResource } }
+  return { client: observed, traffic: { requests } }
 }
 
 function codeOf(error: unknown): string {
   return error instanceof ApiError ? String(error.code) : '<error>'
-}
-
-function isSilence(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'WatchSilent'
 }

@@ -1,7 +1,7 @@
 import type { KeyPair } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
-import type { Clock, Logger, Random } from '@outrigger/foundation'
-import { createManager, type Manager } from '@outrigger/operator'
+import { type Clock, type Logger, type Random, UserError } from '@outrigger/foundation'
+import { createManager, type Manager, type ManagerLeaseOptions } from '@outrigger/operator'
 import { fixedCertificate } from '@outrigger/webhook'
 
 export interface ManagerPartOptions {
@@ -11,6 +11,8 @@ export interface ManagerPartOptions {
   /** Tells this process from others in leader election. */
   readonly identity: string
   readonly leaderElection: boolean
+  /** What replicas agree by; left out, the manager's own. */
+  readonly lease?: ManagerLeaseOptions
   /** Webhooks reached by a URL; left out, by the Service in front of the manager's pods. */
   readonly url?: {
     /** Address to listen on. */
@@ -38,8 +40,19 @@ export interface ManagerPartOptions {
   readonly logger: Logger
 }
 
-/** The manager: webhooks and controllers of the product. */
+/** The manager: webhooks and controllers of the product. @throws UserError when its lease's times contradict. */
 export function createManagerPart(options: ManagerPartOptions): Manager {
+  try {
+    return createPart(options)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new UserError(`the lease cannot be kept: ${error.message}`, 'look at the --leader-elect- flags', {
+      cause: error,
+    })
+  }
+}
+
+function createPart(options: ManagerPartOptions): Manager {
   const { url, port, ...manager } = options
   return createManager({
     ...manager,
