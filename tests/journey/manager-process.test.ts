@@ -91,8 +91,8 @@ describe('a manager in a process of its own', () => {
     const families = parsePrometheusText(await scrape())
 
     for (const name of expected) expect([...families.keys()]).toContain(name)
-    expect(valueOf(families, 'leader_election_master_status', { name: 'of-this-test' })).toBe(1)
-    expect(valueOf(families, 'outrigger_ready', {})).toBe(1)
+    expect(numberOf(families, 'leader_election_master_status', { name: 'of-this-test' })).toBe(1)
+    expect(numberOf(families, 'outrigger_ready', {})).toBe(1)
     const reconciles = families.get('controller_runtime_reconcile_total')?.series ?? []
     expect(
       reconciles.filter(({ labels }) => labels['result'] === 'success').some(({ value }) => value > 0),
@@ -106,8 +106,8 @@ describe('a manager in a process of its own', () => {
         )
         .reduce((sum, { value }) => sum + value, 0),
     ).toBeGreaterThanOrEqual(4)
-    expect(valueOf(families, 'outrigger_informer_synced', { resource: 'pods' })).toBe(1)
-    expect(valueOf(families, 'outrigger_informer_objects', { resource: 'pods' })).toBe(4)
+    expect(numberOf(families, 'outrigger_informer_synced', { resource: 'pods' })).toBe(1)
+    expect(numberOf(families, 'outrigger_informer_objects', { resource: 'pods' })).toBe(4)
   })
 
   test('and counters on it only grow', async () => {
@@ -118,7 +118,7 @@ describe('a manager in a process of its own', () => {
     for (const [name, { type, series }] of first) {
       if (type !== 'counter') continue
       for (const { labels, value } of series)
-        expect(valueOf(second, name, labels), name).toBeGreaterThanOrEqual(value)
+        expect(numberOf(second, name, labels), name).toBeGreaterThanOrEqual(value)
     }
   })
 })
@@ -164,7 +164,7 @@ const expected = [
 const logsKey = { namespace: '', name: 'logs' }
 
 const logs: SidecarSet = {
-  apiVersion: 'apps.kruise.io/v1beta1',
+  apiVersion: 'apps.kruise.io/v1alpha1',
   kind: 'SidecarSet',
   metadata: { name: 'logs' },
   spec: {
@@ -214,7 +214,7 @@ async function scrape(): Promise<string> {
   return page.text()
 }
 
-function valueOf(
+function numberOf(
   families: ReadonlyMap<string, Family>,
   name: string,
   labels: Readonly<Record<string, string>>,

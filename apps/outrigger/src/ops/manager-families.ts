@@ -167,7 +167,7 @@ function webhookFamilies({
       name: 'controller_runtime_webhook_requests_total',
       help: 'Total number of admission requests by HTTP status code.',
       series: webhooks.flatMap(({ path, codes }) =>
-        codes.map(({ code, count }) => ({ labels: { webhook: path, code: String(code) }, value: count })),
+        withZeros(codes).map(([code, value]) => ({ labels: { webhook: path, code: String(code) }, value })),
       ),
     },
     {
@@ -218,6 +218,17 @@ function webhookFamilies({
       'Connections that ended in the TLS handshake.',
       failedHandshakes,
     ),
+  ]
+}
+
+/** A rate of failures can only be seen if the series was there before the first one. */
+function withZeros(codes: Webhook['codes']): readonly (readonly [number, number])[] {
+  return [
+    ...new Map<number, number>([
+      [200, 0],
+      [500, 0],
+      ...codes.map(({ code, count }) => [code, count] as const),
+    ]),
   ]
 }
 
