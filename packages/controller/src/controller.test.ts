@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { SeededRandom } from '@outrigger/foundation'
 import { ManualClock, MemoryLogger, settle } from '@outrigger/foundation/testing'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -149,6 +150,25 @@ describe('Controller', () => {
     })
   })
 
+  test('listens to its signal once, however many workers it has and however much they do', async () => {
+    const { clock, controller, signal, stop } = aController({
+      concurrency: 20,
+      reconcile: async (_, signal) => {
+        await clock.sleep(1, signal)
+        return waitForChange
+      },
+    })
+    for (let key = 0; key < 1_000; key++) controller.enqueue(String(key))
+    await clock.advance(25)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await clock.advance(1_000)
+
+    expect(controller.statistics.reconciles.success).toBe(1_000)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await stop()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+
   test('begins only when its informers have synced', async () => {
     const done: string[] = []
     let sync = () => {}
@@ -193,5 +213,5 @@ function aController(options: Pick<ControllerOptions, 'reconcile'> & Partial<Con
     await ended
   }
   stopping.push(stop)
-  return { clock, controller, logger, stop }
+  return { clock, controller, logger, signal: abort.signal, stop }
 }

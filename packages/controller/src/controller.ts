@@ -12,6 +12,7 @@ import {
   type Runnable,
 } from '@outrigger/foundation'
 import type { Outcome } from './outcome.ts'
+import { sharedAbortController } from './shared-abort-controller.ts'
 import { type Syncing, waitForSync } from './wait-for-sync.ts'
 import { createWorkQueue, type WorkQueue, type WorkQueueStatistics } from './work-queue.ts'
 
@@ -125,12 +126,20 @@ class QueueController implements Controller {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    // Workers come and go at a signal of our own: one that many controllers share hears from each of them once.
+    const stopping = sharedAbortController()
+    const onAbort = () => stopping.abort(signal.reason)
+    if (signal.aborted) return
+    signal.addEventListener('abort', onAbort, { once: true })
     const disconnects = this.#options.sources.map((source) => source(this.enqueue))
     try {
-      if (!(await waitForSync(this.#options.informers ?? [], signal))) return
-      const workers = Array.from({ length: this.#options.concurrency ?? 1 }, () => this.#work(signal))
+      if (!(await waitForSync(this.#options.informers ?? [], stopping.signal))) return
+      const workers = Array.from({ length: this.#options.concurrency ?? 1 }, () =>
+        this.#work(stopping.signal),
+      )
       await Promise.all(workers)
     } finally {
+      signal.removeEventListener('abort', onAbort)
       for (const disconnect of disconnects) disconnect?.()
       await Promise.all(this.#inFlight)
     }

@@ -25,6 +25,7 @@ export type InformerSelection<T extends KubeObject> = Pick<
   | 'watchList'
   | 'backoff'
   | 'pageSize'
+  | 'audit'
 >
 
 /** All informers of a process, each resource and selection watched once however many use it. */

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { ApiError } from '@outrigger/client'
 import { SeededRandom } from '@outrigger/foundation'
 import { ManualClock, MemoryLogger, settle } from '@outrigger/foundation/testing'
@@ -233,6 +234,67 @@ describe('Informer', () => {
     await settle()
     expect(names(informer)).toEqual(['a'])
   })
+
+  test('finds what a watch that seemed well has lost, and tells of that alone', async () => {
+    const { server, informer, told, clock, logger } = await aRunningInformer(
+      { audit: 600_000, pageSize: 2, silence: 3_600_000 },
+      ['a', 'b', 'c', 'd', 'e'],
+    )
+    server.isMute = true
+    server.put('b')
+    server.remove('c')
+    server.put('f')
+    server.isMute = false
+    told.length = 0
+    await clock.advance(1_000_000)
+
+    expect(told.sort()).toEqual(['add f', 'delete c', 'update b'])
+    expect(names(informer)).toEqual(['a', 'b', 'd', 'e', 'f'])
+    expect(informer.counters).toMatchObject({
+      audits: 1,
+      suspicions: 3,
+      lists: 2,
+      watches: 2,
+      isWatching: true,
+    })
+    expect(logger.lines).toContainEqual(
+      expect.objectContaining({ message: 'events were lost, listing again' }),
+    )
+    await clock.advance(1_000_000)
+    expect(informer.counters).toMatchObject({ audits: 2, suspicions: 3, lists: 2 })
+  })
+
+  test('suspects nothing while a watch is merely behind what was listed', async () => {
+    const { server, informer, told, clock } = await aRunningInformer({ audit: 600_000, silence: 3_600_000 }, [
+      'a',
+      'b',
+    ])
+    // Changed after the list was made, or before it with the event on its way.
+    server.onList = () => {
+      server.onList = () => {}
+      server.put('b')
+      server.put('late')
+      server.remove('a')
+    }
+    await clock.advance(1_000_000)
+
+    expect(informer.counters).toMatchObject({ audits: 1, suspicions: 0, lists: 1, watches: 1 })
+    expect(told).toEqual(['add a', 'add b', 'update b', 'add late', 'delete a'])
+  })
+
+  test('leaves no listener behind, however often it watches anew', async () => {
+    const { server, informer, signal, clock } = await aRunningInformer({ audit: 600_000 }, ['a'])
+    for (let round = 0; round < 1_000; round++) {
+      server.put('a')
+      await settle(1)
+      server.disconnect()
+      await clock.advance(1_000)
+    }
+
+    expect(informer.counters.watches).toBeGreaterThan(1_000)
+    // Of the open watch and of the pause before the next audit.
+    expect(getEventListeners(signal, 'abort').length).toBeLessThanOrEqual(2)
+  })
 })
 
 const clock = { current: new ManualClock() }
@@ -260,7 +322,7 @@ function start(informer: RunnableInformer<KubeObject>) {
     await ended
   }
   stopping.push(stop)
-  return { clock: clock.current, stop }
+  return { clock: clock.current, signal: controller.signal, stop }
 }
 
 async function aRunningInformer(options: Partial<InformerOptions<KubeObject>>, existing: readonly string[]) {
@@ -272,9 +334,9 @@ async function aRunningInformer(options: Partial<InformerOptions<KubeObject>>, e
     onUpdate: (object) => told.push(`update ${object.metadata.name}`),
     onDelete: (object) => told.push(`delete ${object.metadata.name}`),
   })
-  const { clock } = start(informer)
+  const { clock, signal } = start(informer)
   await settle()
-  return { server, informer, logger, told, clock }
+  return { server, informer, logger, told, clock, signal }
 }
 
 const names = (informer: RunnableInformer<KubeObject>) =>

@@ -11,6 +11,7 @@ import {
   type Runnable,
 } from '@outrigger/foundation'
 import { type KubeObject, keyOf, type ResourceRef, type WatchEvent } from '@outrigger/kube'
+import { auditCache } from './cache-audit.ts'
 import type { ChangeHandler, IndexFunction, Informer, Store } from './informer.ts'
 import { ObjectCache } from './object-cache.ts'
 import { SilenceGuard, WatchSilent } from './silence-guard.ts'
@@ -34,6 +35,11 @@ export interface InformerOptions<T extends KubeObject> {
   readonly pageSize?: number
   /** Ask for the first state inside the watch (watch-list) and fall back to a list. Defaults to false. */
   readonly watchList?: boolean
+  /**
+   * Milliseconds between two comparisons of the copy with the server, which find events that were lost although the watch
+   * seemed well. Defaults to 0: never.
+   */
+  readonly audit?: number
   /** Pauses after failures. Defaults to 200 ms doubling up to 30 s, with jitter. */
   readonly backoff?: BackoffOptions
 }
@@ -53,6 +59,10 @@ export interface InformerCounters {
   /** Events and bookmarks received. */
   readonly events: number
   readonly objects: number
+  /** Complete comparisons with the server. */
+  readonly audits: number
+  /** Objects whose events were lost, as far as an audit can tell; each audit that found some was followed by a new list. */
+  readonly suspicions: number
   /** Whether a watch is open now. */
   readonly isWatching: boolean
   /** Since a list, an event or a bookmark arrived; `undefined` before the first one. */
@@ -72,11 +82,16 @@ export interface RunnableInformer<T extends KubeObject> extends Informer<T>, Run
  *
  * Guarantees: survives any failure of the API server or of the network, with jittered backoff;
  * resumes from the last version seen, and lists again (finding what was deleted meanwhile) only when
- * the server no longer has that version; an object replaced by a namesake is told as a deletion and
+ * the server no longer has that version, or an audit finds that events were lost; an object replaced by a namesake is told as a deletion and
  * an addition; handlers are told one event at a time. May be run again after it has stopped.
  */
 export function createInformer<T extends KubeObject>(options: InformerOptions<T>): RunnableInformer<T> {
   return new ListWatchInformer<T>(options)
+}
+
+/** The watch is given up because the copy is not what it should be. */
+class EventsLost extends Error {
+  override readonly name = 'EventsLost'
 }
 
 const defaultBackoff: BackoffOptions = { initial: 200, max: 30_000, factor: 2, jitter: 0.5 }
@@ -90,7 +105,10 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
   readonly #logger: Logger
   readonly #cache: ObjectCache<T>
   readonly #synced: Deferred<void> = deferred()
-  readonly #counts = { lists: 0, relists: 0, watches: 0, silences: 0, failures: 0, events: 0 }
+  readonly #counts = {
+    ...{ lists: 0, relists: 0, watches: 0, silences: 0, failures: 0, events: 0 },
+    ...{ audits: 0, suspicions: 0 },
+  }
   #hasSynced = false
   #watchList: boolean
   /** The last version seen; undefined when nothing is known or the server has forgotten it. */
@@ -98,7 +116,8 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
   /** Keys seen while the first state arrives inside a watch. */
   #initial: Set<string> | undefined
   #failuresInARow = 0
-  #isWatching = false
+  /** The watch that is open. */
+  #guard: SilenceGuard | undefined
   /** When something was last heard, on the monotonic clock. */
   #heardAt: number | undefined
 
@@ -133,7 +152,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     return {
       ...this.#counts,
       objects: this.#cache.store.size,
-      isWatching: this.#isWatching,
+      isWatching: this.#guard !== undefined,
       silenceSeconds: this.#heardAt === undefined ? undefined : (clock.monotonic() - this.#heardAt) / 1_000,
     }
   }
@@ -147,6 +166,13 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#follow(signal),
+      this.#options.audit ? this.#audit(this.#options.audit, signal) : undefined,
+    ])
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const startedAt = this.#options.clock.monotonic()
       const eventsBefore = this.#counts.events
@@ -160,6 +186,33 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
         await this.#recover(error, signal)
       }
     }
+  }
+
+  /** Looks now and then whether the copy is what the server has; a watch that lost something is not trusted any more. */
+  async #audit(interval: number, signal: AbortSignal): Promise<void> {
+    const { client, clock, random, resource } = this.#options
+    while (!signal.aborted) {
+      await clock.sleep(interval * (1 + 0.5 * random.next()), signal).catch(() => {})
+      if (signal.aborted || !this.#hasSynced || this.#guard === undefined) continue
+      try {
+        const { store } = this.#cache
+        const selection = this.#selection()
+        const keys = await auditCache(
+          { client, clock, resource, selection, store, pageSize: this.#options.pageSize ?? 500 },
+          signal,
+        )
+        this.#counts.audits++
+        if (keys.length > 0) this.#distrust(keys)
+      } catch (error) {
+        if (!signal.aborted) this.#logger.debug('audit could not be finished', { error: messageOf(error) })
+      }
+    }
+  }
+
+  #distrust(keys: readonly string[]): void {
+    this.#counts.suspicions += keys.length
+    this.#logger.warn('events were lost, listing again', { count: keys.length, first: keys[0] })
+    this.#guard?.end(new EventsLost())
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -187,7 +240,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     const guard = new SilenceGuard(clock, this.#options.silence ?? 120_000, signal)
     this.#initial = this.#version === undefined ? new Set() : undefined
     this.#counts.watches++
-    this.#isWatching = true
+    this.#guard = guard
     try {
       const events = client.watch<T>(resource, {
         ...this.#selection(),
@@ -207,7 +260,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     } catch (error) {
       throw guard.signal.aborted ? guard.signal.reason : error
     } finally {
-      this.#isWatching = false
+      this.#guard = undefined
       guard.stop()
     }
   }
@@ -254,6 +307,10 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
       // One free attempt; a server that is always too late is treated like any other failure.
       if (this.#failuresInARow++ === 0) return
       return this.#pause(error, signal)
+    }
+    if (error instanceof EventsLost) {
+      this.#version = undefined
+      return
     }
     if (error instanceof WatchSilent) {
       this.#counts.silences++

@@ -45,6 +45,11 @@ export class SilenceGuard {
     return this.#heardAt
   }
 
+  /** Aborts the signal for another reason. */
+  end(reason: Error): void {
+    this.#controller.abort(reason)
+  }
+
   /** Ends the guard: the signal will not abort any more. */
   stop(): void {
     this.#cancel()

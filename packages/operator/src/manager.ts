@@ -83,6 +83,11 @@ export function createManager(options: ManagerOptions): Manager {
   return new OutriggerManager(options)
 }
 
+/** Milliseconds between two looks whether a watch has lost something. */
+const auditInterval = 900_000
+/** How objects are kept of which there are few. */
+const whole = { trim: withoutManagedFields, audit: auditInterval }
+
 class OutriggerManager implements Manager {
   readonly name = 'manager'
   readonly ready: Promise<void>
@@ -217,7 +222,7 @@ class OutriggerManager implements Manager {
         sidecarSets,
         bindings: this.#informers.for<SidecarSetResourceBinding>(
           outriggerResources.sidecarSetResourceBindings,
-          { trim: withoutManagedFields },
+          whole,
         ),
         subjects: {
           group: this.#options.virtualNodeGroup ?? virtualNodeNames.group,
@@ -233,22 +238,23 @@ class OutriggerManager implements Manager {
       trim: this.#trimPod,
       indexes: podIndexes,
       watchList: true,
+      audit: auditInterval,
     })
   }
 
   #namespaces() {
-    return this.#informers.for<Namespace>(resources.namespaces, { trim: withoutManagedFields })
+    return this.#informers.for<Namespace>(resources.namespaces, whole)
   }
 
   #sidecarSets() {
-    return this.#informers.for<SidecarSet>(outriggerResources.sidecarSets, { trim: withoutManagedFields })
+    return this.#informers.for<SidecarSet>(outriggerResources.sidecarSets, whole)
   }
 
   #revisions() {
     return this.#informers.for<ControllerRevision>(resources.controllerRevisions, {
       namespace: this.#namespace,
       labelSelector: sidecarSetLabels.name,
-      trim: withoutManagedFields,
+      ...whole,
       indexes: revisionIndexes,
     })
   }
@@ -257,7 +263,7 @@ class OutriggerManager implements Manager {
     const { nodeTypeLabel, nodeType } = virtualNodeNames
     return this.#informers.for<Node>(resources.nodes, {
       labelSelector: `${nodeTypeLabel}=${nodeType}`,
-      trim: withoutManagedFields,
+      ...whole,
     })
   }
 

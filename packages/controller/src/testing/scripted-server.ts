@@ -24,6 +24,8 @@ export class ScriptedServer implements Reader {
   readonly watches: WatchOptions[] = []
   /** Thrown by the next calls, one each. */
   readonly failures: unknown[] = []
+  /** Changes happen, and open watches hear nothing of them. */
+  isMute = false
   /** Called before each list, to change the world in between. */
   onList: (options: ListOptions) => void = () => {}
   #version = 10
@@ -154,7 +156,7 @@ export class ScriptedServer implements Reader {
 
   #record(event: WatchEvent): void {
     this.#log.push({ version: this.#version, event })
-    for (const connection of this.#connections) push(connection, event)
+    if (!this.isMute) for (const connection of this.#connections) push(connection, event)
   }
 
   #failOnce(): void {
