@@ -1,8 +1,9 @@
 import { foreignReferencesOf, isReferenceGranted, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
 import { compileSidecarSet, isActive, matchSidecarSet } from '@outrigger/injection'
 import { describeLabelSelector, isRecord, keyOf, type Pod } from '@outrigger/kube'
+import { injectedSidecarSets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
-import { carriedSets, judgeRollout, type RolloutState } from '../rollout/rollout-state.ts'
+import { judgeRollout, type RolloutState } from '../rollout/rollout-state.ts'
 
 /** Something a SidecarSet needs from another namespace. */
 export interface NeededReference {
@@ -51,7 +52,7 @@ export function explainSidecarSet(
     isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
     rollout: judgeRollout(sidecarSet, pods, picture.namespace),
     missing: pods
-      .filter((pod) => isActive(pod) && matches(pod) && !carriedSets(pod).includes(metadata.name))
+      .filter((pod) => isActive(pod) && matches(pod) && !injectedSidecarSets(pod).includes(metadata.name))
       .map(keyOf),
     references: neededReferences(sidecarSet, picture),
     conditions: conditionTexts(status),

@@ -1,7 +1,7 @@
 import type { SidecarSet } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
+import { partitionOf } from '@outrigger/operator'
 import type { Progress } from '../rendering/progress-bar.ts'
-import { partitionOf } from './rollout-state.ts'
 
 /** What `rollout status` says at one moment. */
 export interface RolloutProgress {

@@ -1,24 +1,17 @@
-import { podAnnotations, type SidecarSet, sidecarSetAnnotations } from '@outrigger/api'
+import type { SidecarSet } from '@outrigger/api'
+import { type NamespaceFacts, revisionNameOf } from '@outrigger/injection'
+import type { Pod } from '@outrigger/kube'
+import { compileLabelSelector, type IntOrString, type Labels, SelectorError } from '@outrigger/kube'
 import {
-  compileSidecarSet,
-  coversPod,
-  isActive,
-  type NamespaceFacts,
-  parseRecords,
-  revisionNameOf,
-} from '@outrigger/injection'
-import {
-  compileLabelSelector,
-  type IntOrString,
-  keyOf,
-  type LabelSelector,
-  type Pod,
-  SelectorError,
-  scaledValue,
-} from '@outrigger/kube'
+  chooseRound,
+  type PodFate,
+  type PodView,
+  pendingContainers,
+  pictureRollout,
+  type RolloutPicture,
+} from '@outrigger/operator'
 import { describeGap } from '../explanation/sidecar-set-verdict.ts'
 import { countOf } from '../rendering/count.ts'
-import { isPodReady, pendingImages } from './image-state.ts'
 
 /** How far one pod is in the rollout of one SidecarSet. */
 export interface PodProgress {
@@ -61,208 +54,142 @@ export interface RolloutState {
   readonly blockers: readonly string[]
 }
 
-/**
- * Judges a rollout from the pods as they are. `pods` may be all pods of the cluster. Orders of updating
- * are not looked at: of the pods that wait it says how many may move, not which.
- */
+/** Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster. */
 export function judgeRollout(
   sidecarSet: SidecarSet,
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
 ): RolloutState {
-  const compiled = compileSidecarSet(sidecarSet)
-  const carriers = pods.filter(
-    (pod) =>
-      isActive(pod) &&
-      carriedSets(pod).includes(sidecarSet.metadata.name) &&
-      hasAllContainers(pod, sidecarSet) &&
-      coversPod(compiled, pod.metadata.labels ?? {}, namespaceOf(pod.metadata.namespace ?? 'default')),
-  )
-  const judged = carriers.map((pod) => firstJudgement(pod, sidecarSet))
+  const picture = pictureRollout(sidecarSet, pods, (name) => namespaceOf(name).labels)
+  const { tally } = picture
+  // Asked for also while nothing moves: the arithmetic is worth knowing then, too.
+  const round = chooseRound(tally)
   const strategy = sidecarSet.spec.updateStrategy ?? {}
-  const unavailable = judged.filter(({ isUpdated, isReady }) => isUpdated && !isReady)
-  const allowed = amountOf(strategy.maxUnavailable ?? 1, carriers.length)
-  const budget: RolloutBudget = {
-    maxUnavailable: strategy.maxUnavailable ?? 1,
-    allowed,
-    unavailable: unavailable.map(({ progress }) => progress.pod),
-    left: Math.max(0, allowed - unavailable.length),
-  }
-  const partition = {
-    written: strategy.partition ?? 0,
-    kept: partitionOf(strategy.partition ?? 0, carriers.length),
-  }
-  const waiting = judged.filter(({ progress }) => progress.standing === 'waiting').length
-  // Pods on older content that cannot move anyway are the first that a partition keeps.
-  const updated = judged.filter(({ isUpdated }) => isUpdated).length
-  const keptWaiting = Math.max(0, partition.kept - (carriers.length - updated - waiting))
-  const hold = holdOf(sidecarSet, { budget, kept: keptWaiting, waiting })
-  const progress = judged.map((one) => withHold(one, hold))
-  return {
+  const state: Omit<RolloutState, 'pods' | 'blockers'> = {
     sidecarSet: sidecarSet.metadata.name,
     revision: revisionNameOf(sidecarSet),
     strategy: strategy.type ?? 'RollingUpdate',
     isPaused: strategy.paused === true,
-    matched: carriers.length,
-    updated,
-    updatedReady: judged.filter(({ isUpdated, isReady }) => isUpdated && isReady).length,
-    ready: judged.filter(({ isReady }) => isReady).length,
-    budget,
-    partition,
-    pods: progress,
-    blockers: blockersOf(progress, hold),
+    matched: tally.matched,
+    updated: tally.kinds.updated,
+    updatedReady: tally.updatedReady,
+    ready: tally.ready,
+    budget: {
+      maxUnavailable: strategy.maxUnavailable ?? 1,
+      allowed: round.budget,
+      unavailable: [...tally.unsettled],
+      left: Math.max(0, round.budget - round.spent),
+    },
+    partition: { written: strategy.partition ?? 0, kept: round.partition },
   }
+  const progress = progressOf(picture, state)
+  return { ...state, pods: progress, blockers: blockersOf(progress) }
 }
 
-/** Whether the pod has what the SidecarSet puts into pods now; one that lacks a container counts for nothing. */
-function hasAllContainers(pod: Pod, { spec }: SidecarSet): boolean {
-  const present = new Set(pod.spec.containers.map(({ name }) => name))
-  return (spec.containers ?? []).every(({ name, upgradeStrategy }) =>
-    upgradeStrategy?.upgradeType === 'HotUpgrade'
-      ? present.has(`${name}-1`) && present.has(`${name}-2`)
-      : present.has(name),
-  )
+function progressOf(
+  { tally, fates }: RolloutPicture,
+  state: Omit<RolloutState, 'pods' | 'blockers'>,
+): PodProgress[] {
+  const kept = [...fates.values()].filter((fate) => fate === 'kept-by-partition').length
+  return [...tally.views.values()].map((view) => ({
+    pod: view.key,
+    isReady: view.isReady,
+    revision: view.revision ?? '',
+    ...standingOf(fates.get(view.key) ?? 'current', view, {
+      sidecarSet: tally.set.sidecarSet,
+      pending: pendingContainers(view.pod, tally.set),
+      budget: state.budget,
+      kept,
+    }),
+  }))
 }
 
-/** Names of the SidecarSets a pod says it carries. */
-export function carriedSets(pod: Pod): readonly string[] {
-  return pod.metadata.annotations?.[podAnnotations.injectedList]?.split(',').filter(Boolean) ?? []
-}
-
-/** Whether all that changed since the pod was injected are images. */
-export function differsInImagesOnly(pod: Pod, { metadata }: SidecarSet): boolean {
-  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(
-    metadata.name,
-  )
-  return (
-    recorded !== undefined && recorded.hash === metadata.annotations?.[sidecarSetAnnotations.hashWithoutImage]
-  )
-}
-
-/** Whether the pod carries exactly the present content. */
-export function isUpToDate(pod: Pod, { metadata }: SidecarSet): boolean {
-  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(metadata.name)
-  return (recorded?.hash ?? '') === (metadata.annotations?.[sidecarSetAnnotations.hash] ?? '')
-}
-
-interface Judgement {
-  readonly progress: PodProgress
-  readonly isUpdated: boolean
-  readonly isReady: boolean
-}
-
-function firstJudgement(pod: Pod, sidecarSet: SidecarSet): Judgement {
-  const pending = pendingImages(pod, sidecarSet)
-  const isReady = isPodReady(pod) && pending.length === 0
-  const isUpdated = isUpToDate(pod, sidecarSet)
-  const records = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])
-  const base = {
-    pod: keyOf(pod),
-    isReady,
-    revision: records?.get(sidecarSet.metadata.name)?.controllerRevision ?? '',
-  }
-  return {
-    isUpdated,
-    isReady,
-    progress: { ...base, ...standingOf(pod, sidecarSet, { isUpdated, isReady, pending }) },
-  }
+interface Circumstances {
+  readonly sidecarSet: SidecarSet
+  /** Containers whose image the node has not taken yet. */
+  readonly pending: readonly string[]
+  readonly budget: RolloutBudget
+  /** Pods that could move and that the partition keeps. */
+  readonly kept: number
 }
 
 function standingOf(
-  pod: Pod,
-  sidecarSet: SidecarSet,
-  { isUpdated, isReady, pending }: { isUpdated: boolean; isReady: boolean; pending: readonly string[] },
+  fate: PodFate,
+  view: PodView,
+  { sidecarSet, pending, budget, kept }: Circumstances,
 ): Pick<PodProgress, 'standing' | 'reason'> {
-  if (isUpdated && isReady) return { standing: 'current', reason: 'up to date and ready' }
-  if (isUpdated && pending.length > 0)
-    return {
-      standing: 'changing',
-      reason: `its node has not started the new image of ${pending.join(', ')} yet`,
-    }
-  if (isUpdated) return { standing: 'changing', reason: 'up to date, but not ready' }
-  if (sidecarSet.spec.updateStrategy?.type === 'NotUpdate')
-    return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
-  const gap = choiceGap(sidecarSet.spec.updateStrategy?.selector, pod)
-  if (gap !== undefined)
-    return { standing: 'held back', reason: `updateStrategy.selector leaves it out: ${gap}` }
-  if (!differsInImagesOnly(pod, sidecarSet))
-    return {
-      standing: 'recreate',
-      reason: 'more than images changed, which no running pod can take: recreate the pod',
-    }
-  if (pending.length > 0)
-    return { standing: 'changing', reason: `an earlier image of ${pending.join(', ')} is still on its way` }
-  return { standing: 'waiting', reason: 'its turn comes next' }
+  const { selector, partition } = sidecarSet.spec.updateStrategy ?? {}
+  switch (fate) {
+    case 'current':
+      return { standing: 'current', reason: 'up to date and ready' }
+    case 'settling':
+      return { standing: 'changing', reason: settlingText(view, pending) }
+    case 'in-flight':
+      return {
+        standing: 'changing',
+        reason: `an earlier image of ${pending.join(', ')} is still on its way`,
+      }
+    case 'moves-now':
+      return { standing: 'waiting', reason: 'its turn comes next' }
+    case 'waits-for-budget':
+      return { standing: 'held back', reason: budgetText(budget) }
+    case 'kept-by-partition':
+      return {
+        standing: 'held back',
+        reason: `updateStrategy.partition ${partition} keeps ${countOf(kept, 'pod')} on older content`,
+      }
+    case 'paused':
+      return {
+        standing: 'held back',
+        reason: 'updateStrategy.paused is set; outrigger rollout resume goes on',
+      }
+    case 'not-selected':
+      return {
+        standing: 'held back',
+        reason: `updateStrategy.selector leaves it out: ${gapText(selector, view.pod.metadata.labels ?? {})}`,
+      }
+    case 'not-upgradable':
+      return {
+        standing: 'recreate',
+        reason: 'more than images changed, which no running pod can take: recreate the pod',
+      }
+    case 'not-updated':
+      return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
+  }
 }
 
-function choiceGap(selector: LabelSelector | null | undefined, pod: Pod): string | undefined {
-  if (selector === undefined || selector === null) return undefined
+function settlingText({ isAvailable, isHalfDone }: PodView, pending: readonly string[]): string {
+  if (pending.length > 0) return `its node has not started the new image of ${pending.join(', ')} yet`
+  if (isHalfDone) return 'both sides of a hot upgrade still run'
+  return isAvailable ? 'its node has not reported on all containers yet' : 'up to date, but not ready'
+}
+
+type Selector = NonNullable<SidecarSet['spec']['updateStrategy']>['selector']
+
+function gapText(selector: Selector, labels: Labels): string {
   try {
-    return describeGap(compileLabelSelector(selector), pod.metadata.labels ?? {}, 'the pod')
+    return describeGap(compileLabelSelector(selector ?? {}), labels, 'the pod') ?? 'it selects nothing'
   } catch (error) {
     if (error instanceof SelectorError) return error.message
     throw error
   }
 }
 
-/** What keeps pods that could be changed in place from being changed now. */
-interface Hold {
-  readonly kind: 'paused' | 'partition' | 'budget' | 'none'
-  readonly reason: string
-}
-
-function holdOf(
-  { spec }: SidecarSet,
-  { budget, kept, waiting }: { budget: RolloutBudget; kept: number; waiting: number },
-): Hold {
-  if (spec.updateStrategy?.paused)
-    return { kind: 'paused', reason: 'updateStrategy.paused is set; outrigger rollout resume goes on' }
-  if (waiting > 0 && kept >= waiting)
-    return {
-      kind: 'partition',
-      reason: `updateStrategy.partition ${spec.updateStrategy?.partition} keeps ${countOf(kept, 'pod')} on older content`,
-    }
-  if (budget.left === 0) return { kind: 'budget', reason: budgetText(budget) }
-  const partition = kept > 0 ? `partition ${spec.updateStrategy?.partition} keeps ${kept} of them; ` : ''
-  return { kind: 'none', reason: `${partition}the budget allows ${budget.left} more now` }
-}
-
 function budgetText({ maxUnavailable, allowed, unavailable }: RolloutBudget): string {
   if (allowed === 0) return `updateStrategy.maxUnavailable ${maxUnavailable} allows no pod to be unavailable`
+  if (unavailable.length === 0)
+    return `maxUnavailable ${maxUnavailable} allows ${allowed} at a time, and others come first`
   const names = unavailable.slice(0, 5).join(', ')
   const more = unavailable.length > 5 ? ` and ${unavailable.length - 5} more` : ''
   return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${countOf(unavailable.length, 'updated pod')} ${unavailable.length === 1 ? 'is' : 'are'} not ready: ${names}${more}`
 }
 
-function withHold({ progress }: Judgement, hold: Hold): PodProgress {
-  if (progress.standing !== 'waiting') return progress
-  // A pod that is not ready costs no budget.
-  if (hold.kind === 'none' || (hold.kind === 'budget' && !progress.isReady)) return progress
-  return { ...progress, standing: 'held back', reason: hold.reason }
-}
-
-function blockersOf(progress: readonly PodProgress[], hold: Hold): string[] {
-  const count = (standing: PodProgress['standing']) =>
-    progress.filter((one) => one.standing === standing).length
+function blockersOf(progress: readonly PodProgress[]): string[] {
   const reasons = new Map<string, number>()
   for (const { standing, reason } of progress)
     if (standing === 'held back' || standing === 'recreate')
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   const blockers = [...reasons].map(([reason, pods]) => `${countOf(pods, 'pod')}: ${reason}`)
-  const waiting = count('waiting')
-  if (waiting > 0) blockers.push(`${waiting} ${waiting === 1 ? 'pod waits' : 'pods wait'}: ${hold.reason}`)
-  return blockers
-}
-
-/** A percentage is of all pods that carry the SidecarSet, rounded up. */
-function amountOf(value: IntOrString, whole: number): number {
-  const amount = scaledValue(value, whole, 'up')
-  return Number.isNaN(amount) ? 0 : Math.max(0, amount)
-}
-
-/** How many of the pods keep older content. A percentage other than 100% leaves one pod to move. */
-export function partitionOf(partition: IntOrString, matched: number): number {
-  const amount = amountOf(partition, matched)
-  const isPartial = typeof partition === 'string' && partition !== '100%'
-  return isPartial && amount >= matched && matched > 1 ? matched - 1 : Math.min(amount, matched)
+  const next = progress.filter(({ standing }) => standing === 'waiting').length
+  return next === 0 ? blockers : [...blockers, `${countOf(next, 'pod')}: next in turn`]
 }

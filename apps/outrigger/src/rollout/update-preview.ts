@@ -7,7 +7,8 @@ import {
   revisionNameOf,
 } from '@outrigger/injection'
 import { keyOf, type Pod } from '@outrigger/kube'
-import { carriedSets, judgeRollout, type PodProgress } from './rollout-state.ts'
+import { injectedSidecarSets } from '@outrigger/operator'
+import { judgeRollout, type PodProgress } from './rollout-state.ts'
 
 /** What a new content of a SidecarSet would mean for one running pod. */
 export interface PodEffect {
@@ -66,7 +67,9 @@ export function previewUpdate(
       namespaceOf(pod.metadata.namespace ?? 'default'),
     )
     const effect =
-      known === undefined ? strangerEffect(verdict, carriedSets(pod).includes(name)) : carrierEffect(known)
+      known === undefined
+        ? strangerEffect(verdict, injectedSidecarSets(pod).includes(name))
+        : carrierEffect(known)
     totals[effect?.effect ?? 'not selected']++
     if (effect !== undefined) effects.push({ pod: keyOf(pod), ...effect })
   }

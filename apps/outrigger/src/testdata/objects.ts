@@ -43,14 +43,23 @@ export function webPod({ name = 'web', labels = { app: 'web' }, spec, isReady = 
   }
 }
 
-/** The pod with what these SidecarSets give it. */
+/** The pod with what these SidecarSets give it, and a node that runs all of it. */
 export function injectedPod(pod: Pod, ...sidecarSets: readonly SidecarSet[]): Pod {
   const facts = {
     sidecarSets: new SidecarSetIndex(sidecarSets),
     namespace: { name: 'shop', labels: {} },
     time: '2026-01-03T00:00:00Z',
   }
-  return applyPlan(pod, planInjection(pod, facts))
+  const injected = applyPlan(pod, planInjection(pod, facts))
+  const containerStatuses = injected.spec.containers.map(({ name, image = '' }) => ({
+    name,
+    image,
+    imageID: `id-of-${image}`,
+    ready: true,
+    restartCount: 0,
+    state: { running: { startedAt: '2026-01-03T00:00:01Z' } },
+  }))
+  return { ...injected, status: { ...injected.status, containerStatuses } }
 }
 
 /** A cluster with these SidecarSets and bindings, and one virtual node `vk`. */
