@@ -151,7 +151,9 @@ export class ReviewExchange implements Expiring {
     // What is left of a body that nobody reads must not be taken for the next request.
     if (!this.#isComplete) headers.push('connection', 'close')
     this.#response.writeHead(status, headers)
-    this.#response.end(content)
+    // After all reviews that have arrived together: each answer wakes the caller, and woken once for all of them both
+    // sides get more done. A single one goes out at once.
+    setImmediate(() => this.#response.end(content))
     if (!this.#isComplete) this.#request.resume()
   }
 
