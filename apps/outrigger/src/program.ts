@@ -23,7 +23,7 @@ export async function runProgram(environment: Environment): Promise<void> {
     .description('Keeps the right sidecars in every pod of a Kubernetes cluster.')
     .version('0.1.0', '-V, --version')
     .showSuggestionAfterError()
-    .configureHelp({ optionDescription: describeOption })
+    .configureHelp({ optionDescription: describeOption, minWidthToWrap: 20 })
     .exitOverride()
     .configureOutput({
       writeOut: environment.writeOut,

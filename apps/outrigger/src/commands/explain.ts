@@ -74,6 +74,7 @@ function explainFiles(
       nodeType: 'auto',
       time: '1970-01-01T00:00:00Z',
       diff: false,
+      forManager: false,
       explain: true,
       output: settings.output === 'json' ? 'json' : 'yaml',
     },

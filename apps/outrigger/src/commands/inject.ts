@@ -18,6 +18,7 @@ export interface InjectSettings {
   readonly namespace: string
   readonly nodeType: 'auto' | 'virtual'
   readonly time: string
+  readonly forManager: boolean
   readonly diff: boolean
   readonly explain: boolean
   readonly output: 'yaml' | 'json'
@@ -54,12 +55,18 @@ export function addInjectCommand(program: Command, environment: Environment): vo
       parseInstant,
       '1970-01-01T00:00:00Z',
     )
+    .option(
+      '--for-manager',
+      "leave out what only a manager may write: its label, its records and other namespaces' volumes",
+      false,
+    )
     .option('--diff', 'print what changes instead', false)
     .option('--explain', 'print the reasons instead', false)
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
     .addHelpText(
       'after',
-      '\nFor review, and for clusters without the manager: the manager refuses pods that bring its records along.\n' +
+      '\nFor review, and for clusters without the manager. Where one runs, apply the manifests as they are, or print them\n' +
+        'with --for-manager: it refuses pods for virtual nodes that bring its records along.\n' +
         '\nExample:\n  outrigger inject -f deployment.yaml -s sidecarsets/ --diff',
     )
     .action((settings: InjectSettings) => runInjection(settings, environment))
@@ -80,6 +87,7 @@ export async function runInjection(settings: InjectSettings, environment: Enviro
     namespace: settings.namespace,
     time: settings.time,
     comesToVirtualNode: settings.nodeType === 'virtual',
+    isForManager: settings.forManager,
   })
   environment.writeOut(outputOf(injected, settings, paintFor(environment)))
 }

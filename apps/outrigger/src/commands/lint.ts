@@ -3,6 +3,7 @@ import type { Environment } from '../environment.ts'
 import { formatFinding } from '../lint/finding.ts'
 import { lintManifests } from '../lint/lint-manifests.ts'
 import { readManifests } from '../manifests/manifest-files.ts'
+import { countOf } from '../rendering/count.ts'
 import { paintFor } from '../rendering/paint.ts'
 import { collect, parseChoice } from '../settings.ts'
 
@@ -43,6 +44,6 @@ async function lint(settings: LintSettings, environment: Environment): Promise<v
   environment.writeOut(findings.map((finding) => formatFinding(finding, paint)).join(''))
   if (environment.isTerminal)
     environment.writeOut(
-      `${manifests.length} objects, ${errors} errors, ${findings.length - errors} warnings\n`,
+      `${countOf(manifests.length, 'object')}, ${countOf(errors, 'error')}, ${countOf(findings.length - errors, 'warning')}\n`,
     )
 }

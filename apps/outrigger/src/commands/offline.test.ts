@@ -56,6 +56,26 @@ describe('inject', () => {
     ])
   })
 
+  it('prints a form for a running manager, which refuses its own records on the way to virtual nodes', async () => {
+    const whole = (await runRecorded(injectAll, inInject)).out
+    const authored = (await runRecorded([...injectAll, '--for-manager'], inInject)).out
+    const lint = (input: string) => runRecorded(['lint', '-f', '-'], { ...inInject, input })
+
+    expect((await lint(whole)).out).toMatch(
+      /error: .*serverless.alibabacloud.com\/virtual-node.*is set by Outrigger/,
+    )
+    expect((await lint(authored)).out).not.toContain('error')
+    expect(authored).not.toContain('kruise.io/sidecarset-hash')
+  })
+
+  it('lets ordinary pods keep records of an injection before, as a manager does', async () => {
+    const input =
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {kruise.io/sidecarset-hash: "{}"}}\nspec: {containers: [{name: a, image: b}]}\n'
+    const { out, exitCode } = await runRecorded(['lint', '-f', '-'], { ...inInject, input })
+
+    expect([out, exitCode]).toEqual(['', 0])
+  })
+
   it('takes pods that may go anywhere for such that came to a virtual node, if asked to', async () => {
     const { out } = await runRecorded([...injectAll, '--node-type', 'virtual', '-o', 'json'], inInject)
     const { items } = JSON.parse(out) as { items: { kind: string; spec: { template: Pod } }[] }
@@ -88,7 +108,7 @@ describe('inject', () => {
       /^outrigger: <stdin>:1: Pod a: spec.containers must list at least one container; /,
     ],
     [
-      '# x\napiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {kruise.io/sidecarset-hash: "{}"}}\nspec: {containers: [{name: a, image: b}]}\n',
+      '# x\napiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {alibabacloud.com/eci: "true"}, annotations: {kruise.io/sidecarset-hash: "{}"}}\nspec: {containers: [{name: a, image: b}]}\n',
       /^outrigger: <stdin>:2: Pod a: metadata.annotations\[kruise.io\/sidecarset-hash\]: Forbidden: .* remove it/,
     ],
     [

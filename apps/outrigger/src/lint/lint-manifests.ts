@@ -10,7 +10,7 @@ import {
   virtualNodeNames,
   withTodaysSpelling,
 } from '@outrigger/api'
-import { authoredPodErrors } from '@outrigger/injection'
+import { authoredPodErrors, destinationOf } from '@outrigger/injection'
 import {
   builtinSchema,
   type FieldError,
@@ -18,7 +18,15 @@ import {
   findUnknownFields,
   type PodSpec,
 } from '@outrigger/kube'
-import { isBinding, isNamespace, isSidecarSet, storedSidecarSet } from '../manifests/cluster-picture.ts'
+import {
+  type ClusterPicture,
+  isBinding,
+  isNamespace,
+  isNode,
+  isSidecarSet,
+  pictureOf,
+  storedSidecarSet,
+} from '../manifests/cluster-picture.ts'
 import { definitionProblems } from '../manifests/definition-problems.ts'
 import { type Manifest, placeOf } from '../manifests/manifest-files.ts'
 import { podAt, podPathOf, podShapeProblem } from '../manifests/pod-template.ts'
@@ -27,6 +35,8 @@ import { type Finding, findingAt } from './finding.ts'
 /** Checks SidecarSets, bindings, pods and pod templates with the rules of admission; in the order of the manifests and of their lines. */
 export function lintManifests(manifests: readonly Manifest[], namespace = 'default'): Finding[] {
   const sets = readSets(manifests)
+  // SidecarSets are judged one by one; here they might be wrong.
+  const picture = pictureOf(manifests.filter((manifest) => isNamespace(manifest) || isNode(manifest)))
   const bindings = manifests.filter(isBinding).filter((manifest) => shapeFindings(manifest).every(isWarning))
   return manifests.flatMap((manifest) => {
     if (!hasName(manifest)) return [findingAt(manifest, 'error', 'metadata.name', 'Required value')]
@@ -36,7 +46,7 @@ export function lintManifests(manifests: readonly Manifest[], namespace = 'defau
   function findingsOf(manifest: Manifest): Finding[] {
     if (isSidecarSet(manifest)) return sidecarSetFindings(manifest, sets, bindings)
     if (isBinding(manifest)) return bindingFindings(manifest, sets)
-    return [...namespaceFindings(manifest), ...podFindings(manifest, namespace)]
+    return [...namespaceFindings(manifest), ...podFindings(manifest, namespace, picture)]
   }
 }
 
@@ -222,14 +232,18 @@ function namespaceFindings(manifest: Manifest): Finding[] {
   ]
 }
 
-function podFindings(manifest: Manifest, namespace: string): Finding[] {
+function podFindings(manifest: Manifest, namespace: string, picture: ClusterPicture): Finding[] {
   const path = podPathOf(manifest.object)
   if (path === undefined) return []
   const pod = podAt(manifest.object, path, namespace)
   const root = path.length === 0 ? '' : `${path.join('.')}.`
   const problem = podShapeProblem(pod)
   if (problem !== undefined) return [findingAt(manifest, 'error', path.join('.'), problem)]
-  const findings = errorFindings(manifest, authoredPodErrors(pod), root)
+  const { isCertain } = destinationOf(pod, {
+    namespace: picture.namespace(pod.metadata.namespace ?? 'default'),
+    isVirtualNode: picture.isVirtualNode,
+  })
+  const findings = errorFindings(manifest, authoredPodErrors(pod, { goesToVirtualNode: isCertain }), root)
   const { legacyPodLabel, eciLabel } = virtualNodeNames
   if (pod.metadata.labels?.[legacyPodLabel] !== undefined)
     findings.push(

@@ -1,5 +1,5 @@
 import { UserError } from '@outrigger/foundation'
-import { authoredPodErrors, InjectionFailure } from '@outrigger/injection'
+import { authoredPodErrors, destinationOf, InjectionFailure, inAuthoredForm } from '@outrigger/injection'
 import { formatFieldError, type KubeObject, type Pod } from '@outrigger/kube'
 import {
   explainInjection,
@@ -21,6 +21,8 @@ export interface InjectedManifest {
 export interface ManifestInjectionSettings extends InjectionSettings {
   /** For objects that name no namespace. */
   readonly namespace: string
+  /** Leaves out what only a manager may write, so that the result may be submitted where one runs. */
+  readonly isForManager: boolean
 }
 
 /**
@@ -41,12 +43,13 @@ export function injectManifests(
     const fail = (problem: string, remedy?: string): never => {
       throw new UserError(`${placeOf(manifest)}: ${titleOf(object)}: ${root}${problem}`, remedy)
     }
-    refuseMalformed(pod, fail)
+    refuseWhatAdmissionRefuses(pod, settings, fail)
     try {
       const injected = explainInjection(pod, settings)
+      const result = settings.isForManager ? inAuthoredForm(injected.pod) : injected.pod
       return {
         manifest,
-        object: differs(pod, injected.pod) ? withPodAt(object, path, injected.pod) : object,
+        object: differs(pod, result) ? withPodAt(object, path, result) : object,
         explanation: injected.explanation,
       }
     } catch (error) {
@@ -56,10 +59,18 @@ export function injectManifests(
   })
 }
 
-function refuseMalformed(pod: Pod, fail: (problem: string, remedy?: string) => never): void {
+function refuseWhatAdmissionRefuses(
+  pod: Pod,
+  { picture, comesToVirtualNode }: ManifestInjectionSettings,
+  fail: (problem: string, remedy?: string) => never,
+): void {
   const problem = podShapeProblem(pod)
   if (problem !== undefined) fail(problem, 'the API server would refuse it too; mend the manifest')
-  const [first] = authoredPodErrors(pod)
+  const { isCertain } = destinationOf(pod, {
+    namespace: picture.namespace(pod.metadata.namespace ?? 'default'),
+    isVirtualNode: picture.isVirtualNode,
+  })
+  const [first] = authoredPodErrors(pod, { goesToVirtualNode: isCertain || comesToVirtualNode })
   if (first !== undefined) fail(formatFieldError(first))
 }
 

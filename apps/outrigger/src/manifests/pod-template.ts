@@ -64,11 +64,14 @@ export function podAt(object: KubeObject, path: readonly string[], namespace: st
 export function withPodAt(object: KubeObject, path: readonly string[], pod: Pod): KubeObject {
   return replaced(object, path, (before) => {
     const parts = isRecord(before) ? before : {}
-    const metadata = isRecord(parts['metadata']) ? parts['metadata'] : {}
-    const { labels, annotations } = pod.metadata
+    const metadata = isRecord(parts['metadata']) ? { ...parts['metadata'] } : {}
+    for (const map of ['labels', 'annotations'] as const) {
+      if (pod.metadata[map] === undefined) delete metadata[map]
+      else metadata[map] = pod.metadata[map]
+    }
     return {
       ...parts,
-      metadata: { ...metadata, ...(labels && { labels }), ...(annotations && { annotations }) },
+      metadata,
       spec: pod.spec,
     }
   }) as KubeObject

@@ -265,6 +265,18 @@ const informerNumbers: Numbers<Informer> = [
     'Watch connections given up because nothing was heard on them.',
     ({ silences }) => silences,
   ],
+  [
+    'counter',
+    'outrigger_informer_audits_total',
+    'Complete comparisons of the cache with the server.',
+    ({ audits }) => audits,
+  ],
+  [
+    'counter',
+    'outrigger_informer_suspicions_total',
+    'Objects whose events were lost, as far as an audit can tell.',
+    ({ suspicions }) => suspicions,
+  ],
   ['counter', 'outrigger_informer_events_total', 'Events and bookmarks received.', ({ events }) => events],
   [
     'gauge',
