@@ -1,4 +1,4 @@
-import { type ApiServer, createApiServer } from '@outrigger/apiserver'
+import type { ApiServer } from '@outrigger/apiserver'
 import { type CertificateFolder, ensureSigningKey } from '@outrigger/certificates'
 import { ensureAdminToken } from '../admin-token.ts'
 import { pairOf } from '../cluster-certificates.ts'
@@ -20,6 +20,8 @@ export async function createApiServerPart(
   options: ApiServerPartOptions,
   { clock, random, logger }: Service,
 ): Promise<ApiServer> {
+  // Loaded only by those who serve: it has native parts, and is half of the program.
+  const { createApiServer } = await import('@outrigger/apiserver')
   const { directory, folder, bindAddress, port, featureGates, kubeletAuthority } = options
   const serving = pairOf(folder, 'apiserver')
   const kubeletClient = pairOf(folder, 'apiserver-kubelet-client')
