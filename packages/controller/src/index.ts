@@ -44,6 +44,7 @@ export { withoutManagedFields } from './object-cache.ts'
 export { earliest, lookAgain, type Outcome, waitForChange } from './outcome.ts'
 export { type Readiness, type ReadinessCheck, readinessOf } from './readiness.ts'
 export { RunnableFailed, runAll, runTogether } from './run-all.ts'
+export { runInStages } from './run-in-stages.ts'
 export { type Syncing, waitForSync } from './wait-for-sync.ts'
 export {
   createWorkQueue,

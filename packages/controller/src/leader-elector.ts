@@ -1,5 +1,6 @@
 import { type Client, isAlreadyExists, isConflict, isNotFound } from '@outrigger/client'
 import {
+  aborted,
   type Clock,
   formatMicroTime,
   type Logger,
@@ -137,7 +138,7 @@ class LeaseElector implements LeaderElector {
     })
     try {
       // Leadership is kept also when all the work is done: a leader with nothing to do still leads.
-      await Promise.all([work, untilAborted(term.signal)])
+      await Promise.all([work, aborted(term.signal)])
     } catch (error) {
       term.abort(error)
       throw error
@@ -286,11 +287,4 @@ class LeaseElector implements LeaderElector {
     const seconds = this.#observed.lease.spec.leaseDurationSeconds ?? this.#leaseSeconds()
     return this.#observed.changedAt + seconds * 1000 <= this.#options.clock.monotonic()
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -17,10 +17,11 @@ import {
   type EventRecorder,
   type InformerSet,
   type LeaderElector,
-  runAll,
+  runInStages,
+  runTogether,
   withoutManagedFields,
 } from '@outrigger/controller'
-import type { Runnable } from '@outrigger/foundation'
+import { aborted, type Runnable } from '@outrigger/foundation'
 import { SidecarSetIndex } from '@outrigger/injection'
 import {
   type ConfigMap,
@@ -66,7 +67,10 @@ import { createVirtualNodeLabelController } from './virtual-node-label/virtual-n
 
 /** The product in a cluster: admission webhooks in every replica, controllers in the one that leads. */
 export interface Manager extends Runnable {
-  /** Whether webhooks answer from filled caches and are registered: pods created from now on are injected. */
+  /**
+   * Whether webhooks answer from filled caches and are registered: pods created from now on are injected. False from the
+   * moment it is asked to stop, while webhooks go on answering until the work has ended.
+   */
   readonly isReady: boolean
   /** Resolves once `isReady` is true for the first time. */
   readonly ready: Promise<void>
@@ -103,6 +107,7 @@ class OutriggerManager implements Manager {
   readonly #events: EventRecorder
   readonly #trimPod = podTrim()
   #controllers: readonly Controller[] = []
+  #isStopping = false
   #becomeReady: () => void = () => {}
 
   constructor(options: ManagerOptions) {
@@ -131,6 +136,7 @@ class OutriggerManager implements Manager {
   }
 
   get isReady(): boolean {
+    if (this.#isStopping) return false
     return this.#informers.hasSynced && (this.#registration.isRegistered || this.#follows())
   }
 
@@ -147,28 +153,44 @@ class OutriggerManager implements Manager {
     }
   }
 
+  /**
+   * What is asked to end first is listed last: workers finish what they do and the lease is released while caches are
+   * current and webhooks still answer; events are written before the caches go.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { leaderElection = true } = this.#options
-    await runAll(
-      [
-        ...(this.#certificate.run ? [this.#certificate as Runnable] : []),
-        this.#server,
-        { name: 'manager work', run: (inner) => this.#work(leaderElection, inner) },
-      ],
-      signal,
-    )
+    const onAbort = () => {
+      this.#isStopping = true
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#isStopping = signal.aborted
+    const certificate = this.#certificate.run ? [this.#certificate as Runnable] : []
+    try {
+      await runInStages(
+        [
+          runTogether('webhooks', [...certificate, this.#server]),
+          { name: 'manager work', run: (inner) => this.#work(inner) },
+        ],
+        signal,
+      )
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Caches can be filled only when the API server knows our resources. */
-  async #work(leaderElection: boolean, signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#server.ready, untilAborted(signal)])
+  async #work(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#server.ready, aborted(signal)])
     if (signal.aborted) return
     await installDefinitions({ ...this.#options, definitions: this.#definitions() }, signal)
     if (signal.aborted) return
     this.#controllers = this.#createControllers()
     const work = [...this.#controllers, this.#registration]
-    const leading = leaderElection ? [this.#elector.runWhenLeader(work)] : work
-    await runAll([this.#informers, this.#events, ...leading, this.#readiness()], signal)
+    const { leaderElection = true } = this.#options
+    const leading = leaderElection ? this.#elector.runWhenLeader(work) : runTogether('controllers', work)
+    await runInStages(
+      [runTogether('caches', [this.#informers, this.#events]), leading, this.#readiness()],
+      signal,
+    )
   }
 
   #definitions() {
@@ -395,11 +417,4 @@ class OutriggerManager implements Manager {
       },
     }
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

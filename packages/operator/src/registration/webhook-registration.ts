@@ -1,5 +1,5 @@
 import type { Client } from '@outrigger/client'
-import { type Clock, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
+import { aborted, type Clock, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
 import { type CustomResourceDefinition, resources } from '@outrigger/kube'
 import {
   answers,
@@ -74,9 +74,11 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
   }
 
   const run = async (signal: AbortSignal): Promise<void> => {
-    await Promise.race([server.ready, clockless(signal)])
-    let wake = new AbortController()
-    const forget = certificate.onChange(() => wake.abort())
+    await Promise.race([server.ready, aborted(signal)])
+    let waking = new AbortController()
+    const wake = () => waking.abort()
+    const forget = certificate.onChange(wake)
+    signal.addEventListener('abort', wake, { once: true })
     while (!signal.aborted) {
       let pause = interval
       try {
@@ -87,10 +89,10 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
         logger.warn('webhooks could not be registered', { error: messageOf(error) })
         pause = 2_000
       }
-      const either = AbortSignal.any([signal, wake.signal])
-      await clock.sleep(pause, either).catch(() => {})
-      if (wake.signal.aborted) wake = new AbortController()
+      await clock.sleep(pause, waking.signal).catch(() => {})
+      if (waking.signal.aborted) waking = new AbortController()
     }
+    signal.removeEventListener('abort', wake)
     forget()
   }
 
@@ -101,12 +103,4 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
       return isRegistered
     },
   }
-}
-
-/** Resolves when the signal aborts. */
-function clockless(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
