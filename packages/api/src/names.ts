@@ -55,6 +55,10 @@ export const podAnnotations = {
   versionAltPrefix: 'versionalt.sidecarset.kruise.io/',
   /** Ours: which injected volumes name objects of other namespaces; see `InjectedReferences`. */
   injectedReferences: 'outrigger.dev/injected-references',
+  /** Ours, JSON: the pod is about to be deleted, for its owner to make one that gets its sidecars at creation. */
+  replacementMark: 'outrigger.dev/replaced-for-sidecars',
+  /** Ours, `NAME/UID`: the pod so deleted in whose place this one was created. */
+  replaces: 'outrigger.dev/replaces-pod',
 } as const
 
 /** Whether only injection may write this annotation of a pod. */

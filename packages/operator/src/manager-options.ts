@@ -44,6 +44,11 @@ export interface ManagerOptions {
    * the gate SidecarSetPatchPodMetadataDefaultsAllowed has it. Defaults to false.
    */
   readonly allowsPatchPodMetadataByDefault?: boolean
+  /**
+   * Whether pods that came to a virtual node without their sidecars, where the API server lets no container be added, are
+   * deleted for their owners to make new ones. Needs the right to delete pods. Defaults to false: they wait.
+   */
+  readonly replacesOverflowPods?: boolean
   /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
   readonly sortsContainersByName?: boolean
 }

@@ -52,6 +52,9 @@ import { webhookDeclarations, webhookPaths } from './admission/webhook-declarati
 import { installDefinitions } from './install/install-definitions.ts'
 import { defaultNames, type ManagerOptions } from './manager-options.ts'
 import { informerStatistics, type ManagerStatistics } from './manager-statistics.ts'
+import { followPods } from './overflow-replacement/follow-pods.ts'
+import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
+import { ReplacementHints } from './overflow-replacement/replacement-hints.ts'
 import { podIndexes } from './pod-indexes.ts'
 import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
@@ -237,7 +240,20 @@ class OutriggerManager implements Manager {
         feed,
       }),
       createUpgradableConditionController({ ...shared, pods, sidecarSets, namespaces, feed }),
-      createVirtualNodeLabelController({ ...shared, pods, virtualNodes: this.#virtualNodes() }),
+      createVirtualNodeLabelController({
+        ...shared,
+        pods,
+        virtualNodes: this.#virtualNodes(),
+        ...(this.#options.replacesOverflowPods && {
+          replacement: createOverflowReplacement({
+            ...shared,
+            pods,
+            sidecarSets: this.#index,
+            namespaceLabels,
+            isAnswering: () => this.#registration.isRegistered,
+          }),
+        }),
+      }),
       createVirtualNodeAuditController({ ...shared, pods, sidecarSets: this.#index, namespaceLabels }),
       createResourceBindingController({
         ...shared,
@@ -315,7 +331,12 @@ class OutriggerManager implements Manager {
       revisions: history,
       random,
     })
-    const pod = { facts, logger, trustedUsers: [userName, ...trustedUsers] }
+    const pod = {
+      facts,
+      logger,
+      trustedUsers: [userName, ...trustedUsers],
+      ...this.#replacements(),
+    }
     const handlers: (readonly [readonly string[], AdmissionHandler])[] = [
       [webhookPaths.mutatePod, this.#whenSynced(createPodMutator(pod))],
       [webhookPaths.validatePod, this.#whenSynced(createPodValidator(pod))],
@@ -338,6 +359,14 @@ class OutriggerManager implements Manager {
       ),
       converters: Object.fromEntries(webhookPaths.convert.map((path) => [path, convertObjects])),
     })
+  }
+
+  /** In every replica: whichever is asked knows which pods take the place of others. */
+  #replacements() {
+    if (!this.#options.replacesOverflowPods) return {}
+    const replacements = new ReplacementHints(this.#options.clock)
+    followPods(replacements, this.#pods())
+    return { replacements }
   }
 
   /** Asked for when it is needed: SidecarSets that patch annotations are written rarely. */

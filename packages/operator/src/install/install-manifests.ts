@@ -10,6 +10,8 @@ export interface InstallManifestsOptions {
   readonly serviceAccount?: string
   /** Port the manager's pods answer webhooks on. Defaults to 9876. */
   readonly webhookPort?: number
+  /** Gives the manager the right that `ManagerOptions.replacesOverflowPods` needs. Defaults to false. */
+  readonly replacesOverflowPods?: boolean
 }
 
 /**
@@ -22,6 +24,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     namespace = defaultNames.namespace,
     serviceAccount = 'outrigger-manager',
     webhookPort = 9876,
+    replacesOverflowPods = false,
   } = options
   const name = 'outrigger-manager'
   const virtualNodes = 'outrigger-virtual-nodes'
@@ -29,6 +32,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
   const rules = managerRules({
     webhookConfigurations: [defaultNames.webhooks.mutating, defaultNames.webhooks.validating],
     certificateSecret: defaultNames.certificateSecret,
+    replacesOverflowPods,
   })
   const rbac = 'rbac.authorization.k8s.io'
   const subjects = [{ kind: 'ServiceAccount', name: serviceAccount, namespace }]

@@ -12,6 +12,8 @@ export interface ManagerRulesOptions {
   /** Names of the two webhook configurations. */
   readonly webhookConfigurations: readonly [string, string]
   readonly certificateSecret: string
+  /** As in `ManagerOptions`; without it the manager may not delete pods. Default false. */
+  readonly replacesOverflowPods?: boolean
 }
 
 const rule = (group: string, names: string[], verbs: string[], resourceNames?: string[]): PolicyRule => ({
@@ -30,13 +32,14 @@ const read = ['get', 'list', 'watch']
 export function managerRules({
   webhookConfigurations,
   certificateSecret,
+  replacesOverflowPods = false,
 }: ManagerRulesOptions): ManagerRules {
   const admission = 'admissionregistration.k8s.io'
   const configurations = ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations']
   const definitions = ['sidecarsets.apps.kruise.io', 'sidecarsetresourcebindings.sidecarset.alibabacloud.com']
   return {
     cluster: [
-      rule('', ['pods'], [...read, 'patch']),
+      rule('', ['pods'], [...read, 'patch', ...(replacesOverflowPods ? ['delete'] : [])]),
       rule('', ['pods/status'], ['patch']),
       rule('', ['namespaces', 'nodes'], read),
       rule('', ['events'], ['create', 'patch']),

@@ -12,6 +12,7 @@ import {
 import type { Clock, Logger, Random } from '@outrigger/foundation'
 import { hasVirtualNodeLabel, isActive } from '@outrigger/injection'
 import { keyOf, type Node, type Pod, parseKey, resources } from '@outrigger/kube'
+import type { OverflowReplacement } from '../overflow-replacement/overflow-replacement.ts'
 import { podsByNode } from '../pod-indexes.ts'
 
 export interface VirtualNodeLabelOptions {
@@ -24,6 +25,8 @@ export interface VirtualNodeLabelOptions {
   readonly pods: Informer<Pod>
   /** Virtual nodes only. */
   readonly virtualNodes: Informer<Node>
+  /** Replaces pods that were refused. Left out: they wait. */
+  readonly replacement?: OverflowReplacement
 }
 
 /** Milliseconds until a pod is tried again that the API server refused. */
@@ -32,10 +35,10 @@ const retryAfterRefusal = 60_000
 /**
  * Sets the virtual-node label on pods that were bound to a virtual node without it. Our own webhook sees that
  * update and adds the sidecars in the same write; an API server that does not let it refuses the whole, and the
- * pod stays unlabelled and so unstarted rather than running without them.
+ * pod stays unlabelled and so unstarted rather than running without them, or is replaced where that was asked for.
  */
 export function createVirtualNodeLabelController(options: VirtualNodeLabelOptions): Controller {
-  const { client, events, pods, virtualNodes } = options
+  const { client, events, pods, virtualNodes, replacement } = options
   const isDue = (pod: Pod): boolean =>
     pod.spec.nodeName !== undefined &&
     virtualNodes.store.get(pod.spec.nodeName) !== undefined &&
@@ -54,6 +57,8 @@ export function createVirtualNodeLabelController(options: VirtualNodeLabelOption
     } catch (error) {
       if (isNotFound(error)) return waitForChange
       if (!(error instanceof ApiError) || isConflict(error) || ![403, 422].includes(error.code)) throw error
+      const replacing = await replacement?.consider(pod, error, signal)
+      if (replacing !== undefined) return replacing
       events.event({ ...pod, apiVersion: 'v1', kind: 'Pod' }, refusalOf(pod, error))
       return lookAgain(retryAfterRefusal)
     }
@@ -65,6 +70,7 @@ export function createVirtualNodeLabelController(options: VirtualNodeLabelOption
     concurrency: 4,
     informers: [pods, virtualNodes],
     sources: [
+      ...(replacement ? [replacement.source] : []),
       (enqueue) => {
         const look = (pod: Pod) => {
           if (pod.spec.nodeName !== undefined && !hasVirtualNodeLabel(pod)) enqueue(keyOf(pod))
@@ -85,9 +91,14 @@ function isOfDaemonSet({ metadata }: Pod): boolean {
   return metadata.ownerReferences?.some(({ kind, controller }) => kind === 'DaemonSet' && controller) ?? false
 }
 
+/** Whether the pod would be accepted if it were new: no webhook and no missing right stands in the way. */
+function isRuleOfUpdates({ code, message }: ApiError): boolean {
+  return code === 422 && !message.startsWith('admission webhook')
+}
+
 function refusalOf(pod: Pod, error: ApiError) {
   const hasOwner = pod.metadata.ownerReferences?.some(({ controller }) => controller) ?? false
-  const remedy = `send its pods there from the start with the label ${virtualNodeNames.eciLabel}: "true"${hasOwner ? ' in the pod template' : ''}`
+  const remedy = `${isRuleOfUpdates(error) && hasOwner ? 'let the manager replace such pods (--replace-overflow-pods), or ' : ''}send its pods there from the start with the label ${virtualNodeNames.eciLabel}: "true"${hasOwner ? ' in the pod template' : ''}`
   return {
     type: 'Warning',
     reason: 'VirtualNodeLabelRefused',

@@ -1,5 +1,6 @@
 import type { Logger } from '@outrigger/foundation'
 import {
+  applyPlan,
   authoredPodErrors,
   destinationOf,
   expectedReferences,
@@ -12,7 +13,7 @@ import {
   planPod,
   updatedPodErrors,
 } from '@outrigger/injection'
-import type { FieldError, Pod } from '@outrigger/kube'
+import { createJsonPatch, type FieldError, type Pod } from '@outrigger/kube'
 import {
   type AdmissionAnswer,
   type AdmissionHandler,
@@ -20,6 +21,8 @@ import {
   allow,
   refuse,
 } from '@outrigger/webhook'
+import type { ReplacementHints } from '../../overflow-replacement/replacement-hints.ts'
+import { routedReplacement } from '../../overflow-replacement/routed-replacement.ts'
 import type { PodFactsSource } from './pod-facts.ts'
 
 export interface PodHandlerOptions {
@@ -27,10 +30,13 @@ export interface PodHandlerOptions {
   readonly logger: Logger
   /** User names of Outrigger itself: they alone may set the virtual-node label and change records. */
   readonly trustedUsers: readonly string[]
+  /** Which new pods take the place of pods that overflowed. Left out: none does. */
+  readonly replacements?: Pick<ReplacementHints, 'take'>
 }
 
 /** Routes and injects pods: at creation, and when the virtual-node label is set on one that is bound already. */
-export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOptions): AdmissionHandler {
+export function createPodMutator(options: PodHandlerOptions): AdmissionHandler {
+  const { facts, logger, trustedUsers } = options
   return async (request, signal) => {
     const pod = podOf(request)
     if (pod === undefined || request.subResource !== '') return allow
@@ -39,14 +45,17 @@ export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOpti
       if (request.operation === 'CREATE') {
         const errors = authoredPodErrors(pod, { goesToVirtualNode: destinationOf(pod, known).isCertain })
         if (errors.length > 0) return refused(pod, errors)
+        const replacement = takingPlace(options, pod, request.isDryRun)
+        if (replacement !== undefined) return report(planPod(replacement, known), replacement)
         return report(planPod(pod, known))
       }
       if (!isNewlyLabelled(request) || !trustedUsers.includes(request.user.name)) return allow
       return report(planInjection(pod, { ...known, isLate: true }))
     })
 
-    function report(plan: ReturnType<typeof planInjection>): AdmissionAnswer {
-      const patch = patchOf(pod as Pod, plan)
+    function report(plan: ReturnType<typeof planInjection>, planned = pod as Pod): AdmissionAnswer {
+      const patch =
+        planned === pod ? patchOf(planned, plan) : createJsonPatch(pod as Pod, applyPlan(planned, plan))
       if (patch.length > 0)
         logger.debug('pod was planned', {
           namespace: request.namespace,
@@ -56,6 +65,21 @@ export function createPodMutator({ facts, logger, trustedUsers }: PodHandlerOpti
       return { allowed: true, patch, warnings: plan.warnings }
     }
   }
+}
+
+/**
+ * The new pod on its way to a virtual node, if it takes the place of one that overflowed to such a node. One that may not go
+ * there is left to the scheduler.
+ */
+function takingPlace(
+  { replacements, facts }: PodHandlerOptions,
+  pod: Pod,
+  isDryRun: boolean,
+): Pod | undefined {
+  const replaced = replacements?.take(pod, isDryRun)
+  if (replaced === undefined || !facts.isVirtualNode(replaced.node)) return undefined
+  const routed = routedReplacement(pod, replaced)
+  return authoredPodErrors(routed).length === 0 ? routed : undefined
 }
 
 /** Watches over pods of virtual nodes: nothing in them may claim more than injection gave them. */
