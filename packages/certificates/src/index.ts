@@ -4,6 +4,7 @@ export {
   type CertificateRequest,
   ensureCertificates,
 } from './certificate-folder.ts'
+export { canSign, isKeyPair, isSignedBy, splitCertificates } from './chain.ts'
 export {
   type AuthorityOptions,
   type CertificateOptions,

@@ -16,8 +16,8 @@ export {
   type CertificateStore,
   createSharedCertificates,
   type SharedCertificatesOptions,
-  type StoredCertificates,
 } from './shared-certificates.ts'
+export type { StoredCertificates } from './stored-certificates.ts'
 export {
   type ConfigurationNames,
   clientConfig,

@@ -1,20 +1,7 @@
-import {
-  createAuthority,
-  issueCertificate,
-  type KeyPair,
-  needsRenewal,
-  readCertificate,
-} from '@outrigger/certificates'
+import type { KeyPair } from '@outrigger/certificates'
 import { type Clock, deferred, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
 import type { CertificateSource } from './certificate-source.ts'
-
-/** What the replicas of one manager share: authority, server pair, and the authorities callers may trust. */
-export interface StoredCertificates {
-  readonly authority: KeyPair
-  readonly server: KeyPair
-  /** PEM of the authority and, for a while after it changed, of the one before. */
-  readonly bundle: string
-}
+import { isUsable, renewCertificates, type StoredCertificates } from './stored-certificates.ts'
 
 /** Where the replicas keep them: a Secret, in a cluster. */
 export interface CertificateStore {
@@ -34,16 +21,15 @@ export interface SharedCertificatesOptions {
   readonly logger: Logger
   /** Milliseconds between looks at the store. Defaults to 60,000. */
   readonly interval?: number
+  /** Milliseconds a new authority is published before it is used. Defaults to an hour. */
+  readonly overlap?: number
 }
-
-const authorityName = 'webhook-cert-ca'
-const authorityDays = 3650
-const serverDays = 365
 
 /**
  * Certificates that all replicas share through a store: made by whoever comes first, renewed when a
- * third of their life is left, taken over by the others at their next look. A new authority is
- * published beside the old one, so that replicas still showing the old pair stay trusted.
+ * third of their life is left, taken over by the others at their next look. What disappears from the store or is
+ * spoilt there is written back from memory: callers trust it. A new authority is published beside the old one for
+ * `overlap` before a server pair of its own is shown, so that no replica is ahead of what callers know.
  */
 export function createSharedCertificates(options: SharedCertificatesOptions): Runnable & CertificateSource {
   return new SharedCertificates(options)
@@ -92,11 +78,16 @@ class SharedCertificates implements Runnable, CertificateSource {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { certificates, version } = await this.#options.store.read(signal)
-    const wanted = await this.#renewed(certificates)
+    const { store, clock, logger, overlap = 60 * 60_000 } = this.#options
+    const { certificates, version } = await store.read(signal)
+    const isSound = certificates !== undefined && isUsable(certificates)
+    if (!isSound && this.#held !== undefined)
+      logger.warn('webhook certificates are missing or spoilt in their store; they are written back')
+    const known = isSound ? certificates : (this.#held ?? certificates)
+    const wanted = await renewCertificates(known, { now: clock.now(), dnsNames: this.#dnsNames, overlap })
     if (wanted !== certificates) {
-      if (!(await this.#options.store.write(wanted, version, signal))) return this.#look(signal)
-      this.#options.logger.info('webhook certificates were made anew')
+      if (!(await store.write(wanted, version, signal))) return this.#look(signal)
+      if (wanted !== this.#held) logger.info('webhook certificates were made anew')
     }
     this.#adopt(wanted)
   }
@@ -108,38 +99,5 @@ class SharedCertificates implements Runnable, CertificateSource {
     const isSame =
       before?.server.certificate === certificates.server.certificate && before.bundle === certificates.bundle
     if (before !== undefined && !isSame) for (const listener of this.#listeners) listener()
-  }
-
-  /** The certificates themselves while they are good, others when something is missing, old or misnamed. */
-  async #renewed(stored: StoredCertificates | undefined): Promise<StoredCertificates> {
-    const now = this.#options.clock.now()
-    if (stored !== undefined && this.#fits(stored, now)) return stored
-    const keepsAuthority = stored !== undefined && !isStale(stored.authority, now)
-    const authority = keepsAuthority
-      ? stored.authority
-      : await createAuthority({ commonName: authorityName, now, validDays: authorityDays })
-    const server = await issueCertificate(authority, {
-      commonName: this.#dnsNames[0] ?? 'localhost',
-      dnsNames: this.#dnsNames,
-      usages: ['server'],
-      validDays: serverDays,
-      now,
-    })
-    const older = stored === undefined || keepsAuthority ? '' : stored.authority.certificate
-    return { authority, server, bundle: `${authority.certificate.trim()}\n${older}` }
-  }
-
-  #fits({ authority, server }: StoredCertificates, now: number): boolean {
-    if (isStale(authority, now) || isStale(server, now)) return false
-    const { dnsNames } = readCertificate(server.certificate)
-    return this.#dnsNames.every((name) => dnsNames.includes(name))
-  }
-}
-
-function isStale({ certificate }: KeyPair, now: number): boolean {
-  try {
-    return needsRenewal(certificate, now)
-  } catch {
-    return true
   }
 }
