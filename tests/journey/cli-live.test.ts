@@ -141,6 +141,17 @@ describe('a rollout', () => {
     expect(followed).toMatchObject({ exitCode: 0, error: '' })
     expect(followed.out.trimEnd().split('\n').at(-1)).toBe('sidecarset "logs" successfully rolled out')
     expect((await webPods()).map(({ spec }) => spec.containers[0]?.image)).toEqual(['logs:2', 'logs:2'])
+    expect(JSON.parse((await outrigger('rollout', 'status', 'logs', '-o', 'json')).out)).toEqual({
+      sidecarSet: 'logs',
+      isDone: true,
+      message: 'sidecarset "logs" successfully rolled out',
+      matched: 2,
+      updated: 2,
+      updatedReady: 2,
+      target: 2,
+      isPaused: false,
+      isObserved: true,
+    })
   })
 })
 
@@ -151,6 +162,20 @@ describe('the history of a SidecarSet', () => {
     expect(history.out).toMatch(/^1 +logs-\w+ +<none> +0 +logs=logs:1$/m)
     expect(history.out).toMatch(/^2 +logs-\w+ \(current\) +<none> +2 +logs=logs:2$/m)
     expect((await outrigger('rollout', 'history', 'logs', '--revision', '1')).out).toContain('image: logs:1')
+    expect(JSON.parse((await outrigger('rollout', 'history', 'logs', '-o', 'json')).out)).toMatchObject({
+      sidecarSet: 'logs',
+      revisions: [
+        { revision: 1, isCurrent: false, pods: 0, images: [{ container: 'logs', image: 'logs:1' }] },
+        { revision: 2, isCurrent: true, pods: 2, images: [{ container: 'logs', image: 'logs:2' }] },
+      ],
+    })
+    const dry = await outrigger('rollout', 'undo', 'logs', '--dry-run', '-o', 'json')
+    expect(JSON.parse(dry.out)).toMatchObject({
+      sidecarSet: 'logs',
+      revision: 1,
+      isChanged: true,
+      dryRun: true,
+    })
 
     expect(await outrigger('rollout', 'undo', 'logs', '--dry-run')).toMatchObject({
       out: 'sidecarset.apps.kruise.io/logs rolled back to revision 1 (server dry run)\n',

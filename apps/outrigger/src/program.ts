@@ -27,10 +27,7 @@ export async function runProgram(environment: Environment): Promise<void> {
     .exitOverride()
     .configureOutput({
       writeOut: environment.writeOut,
-      writeErr: (text) =>
-        environment.writeError(
-          text.startsWith('error:') ? `outrigger: ${text.slice('error: '.length)}` : text,
-        ),
+      writeErr: (text) => environment.writeError(text.startsWith('error: ') ? inOneLine(text) : text),
     })
   for (const add of commands) add(program, environment)
   for (const command of program.commands) command.copyInheritedSettings(program)
@@ -39,6 +36,13 @@ export async function runProgram(environment: Environment): Promise<void> {
   } catch (error) {
     report(error, environment)
   }
+}
+
+/** Commander puts what might be meant on a line of its own. */
+function inOneLine(text: string): string {
+  const [line = '', suggestion] = text.slice('error: '.length).trimEnd().split('\n')
+  const meant = /^\(Did you mean (.*)\?\)$/.exec(suggestion ?? '')?.[1]
+  return `outrigger: ${line}${meant === undefined ? '' : `; did you mean ${meant}?`}\n`
 }
 
 /** All sub-commands, in the order `--help` lists them. */

@@ -5,10 +5,17 @@ import {
   sidecarSetLabels,
   virtualNodeNames,
 } from '@outrigger/api'
-import { isNotFound, listAll, type Reader } from '@outrigger/client'
+import { ApiError, isNotFound, listAll, type Reader } from '@outrigger/client'
 import { UserError } from '@outrigger/foundation'
 import { SidecarSetIndex } from '@outrigger/injection'
-import { type ControllerRevision, type Namespace, type Node, type Pod, resources } from '@outrigger/kube'
+import {
+  type ControllerRevision,
+  type Event,
+  type Namespace,
+  type Node,
+  type Pod,
+  resources,
+} from '@outrigger/kube'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 
 type Client = Pick<Reader, 'get' | 'list'>
@@ -57,17 +64,32 @@ export async function readPod(client: Client, namespace: string, name: string): 
   }
 }
 
+/**
+ * What the manager last said about sidecars that a pod cannot be given where it is; `undefined` if nothing, or nothing that
+ * the user may read.
+ */
+export async function readRefusal(client: Client, pod: Pod): Promise<string | undefined> {
+  const { namespace = '', name, uid } = pod.metadata
+  const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${name}`
+  const events = await listAll<Event>(client, resources.events, { namespace, fieldSelector }).catch(() => [])
+  const latest = events
+    .filter(({ involvedObject }) => involvedObject.uid === uid)
+    .filter(({ reason }) => reason === 'VirtualNodeLabelRefused' || reason === 'SidecarsNeedReplacement')
+    .sort((a, b) => (a.lastTimestamp ?? '').localeCompare(b.lastTimestamp ?? ''))
+    .at(-1)
+  return latest?.message
+}
+
 /** @throws UserError when there is no such SidecarSet, or no SidecarSets at all. */
 export async function readSidecarSet(client: Client, name: string): Promise<SidecarSet> {
   try {
     return await client.get<SidecarSet>(outriggerResources.sidecarSets, { namespace: '', name })
   } catch (error) {
-    if (isNotFound(error))
-      throw new UserError(
-        `there is no SidecarSet ${name}`,
-        'kubectl get sidecarsets lists those there are; if that is unknown too: outrigger install | kubectl apply -f -',
-        { cause: error },
-      )
+    // Without a name it is the resource itself that the server does not know.
+    if (error instanceof ApiError && error.code === 404 && error.status.details?.name !== undefined)
+      throw new UserError(`there is no SidecarSet ${name}`, 'kubectl get sidecarsets lists those there are', {
+        cause: error,
+      })
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { UserError } from '@outrigger/foundation'
 import type { Command } from 'commander'
 import { withCluster } from '../cluster/cluster-session.ts'
-import { readPicture, readPod, readPods, readSidecarSet } from '../cluster/read-cluster.ts'
+import { readPicture, readPod, readPods, readRefusal, readSidecarSet } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, findConnection, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { formatPod } from '../explanation/format-pod.ts'
@@ -90,8 +90,12 @@ async function explainLivePod(
   const [namespace, name] = podKey(given, settings, environment)
   await withCluster(settings, environment, async ({ client }) => {
     const pod = await readPod(client, namespace, name)
-    const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-    const explanation = explainPod(pod, picture, pods)
+    const [picture, pods, refusal] = await Promise.all([
+      readPicture(client),
+      readPods(client),
+      readRefusal(client, pod),
+    ])
+    const explanation = explainPod(pod, picture, pods, refusal)
     environment.writeOut(
       settings.output === 'json'
         ? `${JSON.stringify(explanation, undefined, 2)}\n`
@@ -105,7 +109,8 @@ function podKey(
   settings: ExplainPodSettings,
   environment: Environment,
 ): readonly [namespace: string, name: string] {
-  const [first = '', second] = (given ?? '').split('/')
+  // kubectl's `-o name` says pod/NAME.
+  const [first = '', second] = (given ?? '').replace(/^pods?\//, '').split('/')
   if (first === '' || second === '')
     throw new UserError(
       'no pod is named',

@@ -14,6 +14,7 @@ interface InstallSettings extends ConnectionSettings {
   readonly namespace: string
   readonly image: string
   readonly replicas: number
+  readonly replaceOverflowPods: boolean
   readonly output: 'yaml' | 'json'
   readonly apply: boolean
 }
@@ -35,6 +36,11 @@ export function addInstallCommand(program: Command, environment: Environment): v
     .option('--namespace <name>', 'namespace of the manager', defaultNames.namespace)
     .option('--image <reference>', 'image of the manager', image)
     .option('--replicas <number>', 'replicas of the manager', parseNumber('--replicas', 1, 100), 2)
+    .option(
+      '--replace-overflow-pods',
+      'replace pods that came to a virtual node without their sidecars; gives the manager the right to delete pods',
+      false,
+    )
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
     .option('--apply', 'apply it to the cluster instead of printing it', false)
     .action((settings: InstallSettings) => install(settings, environment))
@@ -47,7 +53,7 @@ export function addInstallCommand(program: Command, environment: Environment): v
 }
 
 async function install(settings: InstallSettings, environment: Environment): Promise<void> {
-  const objects = installation(settings)
+  const objects = installation({ ...settings, replacesOverflowPods: settings.replaceOverflowPods })
   if (!settings.apply) {
     const text =
       settings.output === 'json'

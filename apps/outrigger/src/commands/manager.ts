@@ -25,6 +25,7 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly metricsAddr?: ListenAddress | 'auto'
   readonly healthProbeAddr?: ListenAddress | 'auto'
   readonly shutdownDelay?: number
+  readonly replaceOverflowPods: boolean
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly v?: number
 }
@@ -50,6 +51,11 @@ export function addManagerCommand(program: Command, environment: Environment): v
       'gates of kruise-manager, for example A=true,B=false',
       parseFeatureGates,
       {},
+    )
+    .option(
+      '--replace-overflow-pods',
+      'delete pods that came to a virtual node without their sidecars, where the API server lets no container be added, for their owners to make new ones',
+      false,
     )
     .option(
       '--shutdown-delay <seconds>',
@@ -127,6 +133,7 @@ async function beginManager(
     identity: `${environment.hostName}_${random.uuid()}`,
     ...readLeaderSettings(settings),
     namespace,
+    replacesOverflowPods: settings.replaceOverflowPods,
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,
     clock,

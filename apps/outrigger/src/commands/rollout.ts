@@ -9,12 +9,22 @@ import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { formatProgressBar } from '../rendering/progress-bar.ts'
 import { parseDuration } from '../rollout/parse-duration.ts'
-import { formatHistory, noHistory, recordedSpec, revisionToRestore } from '../rollout/revision-history.ts'
+import {
+  formatHistory,
+  historyOf,
+  noHistory,
+  recordedSpec,
+  revisionToRestore,
+} from '../rollout/revision-history.ts'
 import { type RolloutProgress, rolloutProgress } from '../rollout/rollout-progress.ts'
 import { judgeRollout } from '../rollout/rollout-state.ts'
-import { parseNumber } from '../settings.ts'
+import { parseChoice, parseNumber } from '../settings.ts'
 
-interface StatusSettings extends ConnectionSettings {
+interface RolloutSettings extends ConnectionSettings {
+  readonly output: 'text' | 'json'
+}
+
+interface StatusSettings extends RolloutSettings {
   readonly watch: boolean
   readonly timeout: number
 }
@@ -33,14 +43,16 @@ export function addRolloutCommand(program: Command, environment: Environment): v
     withConnectionFlags(rollout.command(name))
       .description(description)
       .argument('<sidecarset>', 'sidecarset/NAME')
+      .option('-o, --output <format>', 'text or json', parseChoice('-o', ['text', 'json']), 'text')
       .addHelpText('after', `\nExample:\n  outrigger rollout ${example} sidecarset/logs`)
   const run =
-    <T extends ConnectionSettings>(
-      work: (session: ClusterSession, name: string, settings: T) => Promise<void>,
+    <T extends RolloutSettings>(
+      work: (session: ClusterSession, name: string, settings: T, say: Say) => Promise<void>,
     ) =>
     (given: string, settings: T) =>
-      withCluster(settings, environment, (session) => work(session, sidecarSetName(given), settings))
-  const say = (text: string) => environment.writeOut(`${text}\n`)
+      withCluster(settings, environment, (session) =>
+        work(session, sidecarSetName(given), settings, sayIn(settings, environment)),
+      )
 
   add(
     'status',
@@ -63,10 +75,10 @@ export function addRolloutCommand(program: Command, environment: Environment): v
       run((session, name, settings: StatusSettings) => followStatus(session, name, settings, environment)),
     )
   add('pause', 'change no more running pods until it is resumed').action(
-    run(({ client }, name) => setPaused(client, name, true, say)),
+    run(({ client }, name, _, say) => setPaused(client, name, true, say)),
   )
   add('resume', 'go on changing running pods').action(
-    run(({ client }, name) => setPaused(client, name, false, say)),
+    run(({ client }, name, _, say) => setPaused(client, name, false, say)),
   )
   add('history', 'list the recorded revisions, their images and how many pods carry them')
     .option(
@@ -75,8 +87,8 @@ export function addRolloutCommand(program: Command, environment: Environment): v
       parseNumber('--revision', 1, mostRevisions),
     )
     .action(
-      run(({ client }, name, settings: ConnectionSettings & { revision?: number }) =>
-        printHistory(client, name, settings.revision, environment),
+      run(({ client }, name, settings: RolloutSettings & { revision?: number }, say) =>
+        printHistory(client, name, settings.revision, say),
       ),
     )
   add('undo', 'go back to an earlier revision', 'undo --to-revision 3')
@@ -88,11 +100,18 @@ export function addRolloutCommand(program: Command, environment: Environment): v
     )
     .option('--dry-run', 'have the server check it and change nothing', false)
     .action(
-      run(({ client }, name, settings: ConnectionSettings & UndoSettings) =>
+      run(({ client }, name, settings: RolloutSettings & UndoSettings, say) =>
         undo(client, name, settings, say),
       ),
     )
   for (const command of rollout.commands) command.copyInheritedSettings(program)
+}
+
+/** Says something to people, or the same as a value to programs. */
+type Say = (text: string, value: object) => void
+
+function sayIn({ output }: RolloutSettings, { writeOut }: Environment): Say {
+  return (text, value) => writeOut(`${output === 'json' ? JSON.stringify(value, undefined, 2) : text}\n`)
 }
 
 /** `sidecarset/NAME` in the spellings kubectl takes. @throws UserError */
@@ -112,10 +131,10 @@ function parseSwitch(flag: string): (text: string) => boolean {
 async function followStatus(
   { client, clock }: ClusterSession,
   name: string,
-  { watch, timeout }: StatusSettings,
+  { watch, timeout, output }: StatusSettings,
   environment: Environment,
 ): Promise<void> {
-  const screen = environment.isTerminal && watch ? redrawing(environment) : linewise(environment)
+  const screen = screenFor(environment, { watch, output })
   const start = clock.monotonic()
   for (;;) {
     const sidecarSet = await readSidecarSet(client, name)
@@ -146,13 +165,26 @@ interface Screen {
   end(): void
 }
 
-/** One line for each change, for pipes and logs. */
-function linewise({ writeOut }: Environment): Screen {
+function screenFor(
+  environment: Environment,
+  { watch, output }: Pick<StatusSettings, 'watch' | 'output'>,
+): Screen {
+  if (output === 'json') return linewise(environment, (progress) => JSON.stringify(statusObject(progress)))
+  return environment.isTerminal && watch ? redrawing(environment) : linewise(environment, ({ text }) => text)
+}
+
+function statusObject({ sidecarSet, isDone, text, counts }: RolloutProgress): object {
+  return { sidecarSet, isDone, message: text, ...counts }
+}
+
+/** One line for each change, for pipes, logs and programs. */
+function linewise({ writeOut }: Environment, lineOf: (progress: RolloutProgress) => string): Screen {
   let last = ''
   return {
-    show({ text }) {
-      if (text !== last) writeOut(`${text}\n`)
-      last = text
+    show(progress) {
+      const line = lineOf(progress)
+      if (line !== last) writeOut(`${line}\n`)
+      last = line
     },
     end() {},
   }
@@ -174,7 +206,7 @@ async function setPaused(
   client: ClusterSession['client'],
   name: string,
   paused: boolean,
-  say: (text: string) => void,
+  say: Say,
 ): Promise<void> {
   const { spec } = await readSidecarSet(client, name)
   if ((spec.updateStrategy?.paused ?? false) === paused)
@@ -186,20 +218,24 @@ async function setPaused(
     { type: 'merge', body },
     { fieldManager: 'outrigger-cli' },
   )
-  say(`${titleOf(name)} ${paused ? 'paused' : 'resumed'}`)
+  say(`${titleOf(name)} ${paused ? 'paused' : 'resumed'}`, { sidecarSet: name, isPaused: paused })
 }
 
 async function printHistory(
   client: ClusterSession['client'],
   name: string,
   number: number | undefined,
-  { writeOut }: Environment,
+  say: Say,
 ): Promise<void> {
   const sidecarSet = await readSidecarSet(client, name)
   const revisions = await readRevisions(client, sidecarSet)
   if (revisions.length === 0) throw noHistory(name)
-  if (number === undefined) writeOut(formatHistory(sidecarSet, revisions, await readPods(client)))
-  else writeOut(formatYaml(recordedSpec(revisionToRestore(sidecarSet, revisions, number))))
+  if (number !== undefined) {
+    const recorded = recordedSpec(revisionToRestore(sidecarSet, revisions, number))
+    return say(formatYaml(recorded).trimEnd(), recorded)
+  }
+  const history = historyOf(sidecarSet, revisions, await readPods(client))
+  say(formatHistory(history).trimEnd(), history)
 }
 
 interface UndoSettings {
@@ -211,17 +247,24 @@ async function undo(
   client: ClusterSession['client'],
   name: string,
   { toRevision, dryRun }: UndoSettings,
-  say: (text: string) => void,
+  say: Say,
 ): Promise<void> {
   const sidecarSet = await readSidecarSet(client, name)
   const target = revisionToRestore(sidecarSet, await readRevisions(client, sidecarSet), toRevision)
   const suffix = dryRun ? ' (server dry run)' : ''
-  if (target.metadata.name === revisionNameOf(sidecarSet)) {
-    say(
-      `${titleOf(name)} skipped rollback (current content already matches revision ${target.revision})${suffix}`,
-    )
-    return
+  const isChanged = target.metadata.name !== revisionNameOf(sidecarSet)
+  const answer = {
+    sidecarSet: name,
+    revision: target.revision,
+    name: target.metadata.name,
+    isChanged,
+    dryRun,
   }
+  if (!isChanged)
+    return say(
+      `${titleOf(name)} skipped rollback (current content already matches revision ${target.revision})${suffix}`,
+      answer,
+    )
   const body = { spec: recordedSpec(target) }
   await client.patch(
     resource,
@@ -229,5 +272,5 @@ async function undo(
     { type: 'merge', body },
     { fieldManager: 'outrigger-cli', dryRun },
   )
-  say(`${titleOf(name)} rolled back to revision ${target.revision}${suffix}`)
+  say(`${titleOf(name)} rolled back to revision ${target.revision}${suffix}`, answer)
 }

@@ -79,6 +79,13 @@ describe('the explanation of a pod', () => {
     ])
   })
 
+  it('repeats what the manager says about a label that it cannot set', () => {
+    const pod = webPod({ spec: { nodeName: 'vk' } })
+    expect(explainPod(pod, pictureWith([logs()]), [pod], 'the API server refuses it').waiting).toEqual([
+      expect.stringMatching(/decided on its sidecars; the manager says: the API server refuses it$/),
+    ])
+  })
+
   it('waits for nothing once it is granted', () => {
     const pod = injectedPod(onVirtualNode, logs(withConfig))
     expect(explainPod(pod, pictureWith([logs(withConfig)], [binding]), [pod])).toMatchObject({

@@ -45,14 +45,18 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
   ].join('')
 }
 
-function strategyText({ strategy, isPaused, budget, partition, matched }: RolloutState): string {
+function strategyText({ strategy, isPaused, budget, partition, matched, updated }: RolloutState): string {
   if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
   const parts = [
     `in place${isPaused ? ', paused' : ''}`,
     `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${countOf(matched, 'pod')}`,
-    `${countOf(budget.unavailable.length, 'updated pod')} not ready, so ${budget.left} more may change now`,
   ]
-  if (partition.kept > 0)
+  const isDone = updated === matched
+  if (!isDone || budget.unavailable.length > 0)
+    parts.push(
+      `${countOf(budget.unavailable.length, 'updated pod')} not ready, so ${budget.left} more may change now`,
+    )
+  if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')
 }

@@ -64,8 +64,16 @@ export interface PodExplanation {
   readonly waiting: readonly string[]
 }
 
-/** Explains one pod of a cluster. `pods` are all pods, from which budgets are told. */
-export function explainPod(pod: Pod, picture: ClusterPicture, pods: readonly Pod[]): PodExplanation {
+/**
+ * Explains one pod of a cluster. `pods` are all pods, from which budgets are told; `refusal` is what the manager has said about
+ * sidecars that the pod cannot be given.
+ */
+export function explainPod(
+  pod: Pod,
+  picture: ClusterPicture,
+  pods: readonly Pod[],
+  refusal?: string,
+): PodExplanation {
   const namespace = picture.namespace(pod.metadata.namespace ?? 'default')
   const destination = storyOf(destinationOf(pod, { namespace, isVirtualNode: picture.isVirtualNode }), pod)
   const records = parseRecords(pod.metadata.annotations?.['kruise.io/sidecarset-hash']) ?? new Map()
@@ -80,7 +88,7 @@ export function explainPod(pod: Pod, picture: ClusterPicture, pods: readonly Pod
     revisions: [...records.values()].map((record) => carriedRevision(pod, record, picture, pods)),
     containers: containerStories(pod),
     references,
-    waiting: waitingFor(pod, destination, references),
+    waiting: waitingFor(pod, destination, references, refusal),
   }
 }
 
@@ -208,7 +216,12 @@ function stateText(status: ContainerStatus | undefined): string {
   return 'its node has not reported on it'
 }
 
-function waitingFor(pod: Pod, { node }: DestinationStory, references: readonly ReferenceStory[]): string[] {
+function waitingFor(
+  pod: Pod,
+  { node }: DestinationStory,
+  references: readonly ReferenceStory[],
+  refusal: string | undefined,
+): string[] {
   const waiting: string[] = []
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
   if (!pod.spec.nodeName)
@@ -219,7 +232,7 @@ function waitingFor(pod: Pod, { node }: DestinationStory, references: readonly R
     )
   if (pod.spec.nodeName && node === 'virtual' && !hasVirtualNodeLabel(pod))
     waiting.push(
-      `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; see that the manager runs`,
+      `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; ${refusal === undefined ? 'see that the manager runs' : `the manager says: ${refusal}`}`,
     )
   for (const { decision, message, object } of references) {
     if (node === 'none')

@@ -5,6 +5,8 @@ export interface InstallationOptions {
   readonly namespace: string
   readonly image: string
   readonly replicas: number
+  /** Whether the manager replaces pods that overflowed, and may delete pods for it. Default false. */
+  readonly replacesOverflowPods?: boolean
 }
 
 const name = 'outrigger-manager'
@@ -17,7 +19,12 @@ const ports = { webhook: 9876, metrics: 8080, health: 8000 } as const
  */
 export function installation(options: InstallationOptions): KubeObject[] {
   return [
-    ...installManifests({ namespace: options.namespace, serviceAccount: name, webhookPort: ports.webhook }),
+    ...installManifests({
+      namespace: options.namespace,
+      serviceAccount: name,
+      webhookPort: ports.webhook,
+      replacesOverflowPods: options.replacesOverflowPods ?? false,
+    }),
     disruptionBudget(options),
     managerDeployment(options),
   ]
@@ -32,7 +39,12 @@ function disruptionBudget({ namespace }: InstallationOptions): PodDisruptionBudg
   } as PodDisruptionBudget
 }
 
-function managerDeployment({ namespace, image, replicas }: InstallationOptions): Deployment {
+function managerDeployment({
+  namespace,
+  image,
+  replicas,
+  replacesOverflowPods = false,
+}: InstallationOptions): Deployment {
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -54,7 +66,7 @@ function managerDeployment({ namespace, image, replicas }: InstallationOptions):
             seccompProfile: { type: 'RuntimeDefault' },
           },
           affinity: spread(),
-          containers: [managerContainer(image)],
+          containers: [managerContainer(image, replacesOverflowPods)],
         },
       },
     },
@@ -77,7 +89,7 @@ function spread() {
   }
 }
 
-function managerContainer(image: string) {
+function managerContainer(image: string, replacesOverflowPods: boolean) {
   const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
     httpGet: { path, port: 'health' },
     periodSeconds,
@@ -91,6 +103,7 @@ function managerContainer(image: string) {
       `--webhook-port=${ports.webhook}`,
       `--metrics-addr=:${ports.metrics}`,
       `--health-probe-addr=:${ports.health}`,
+      ...(replacesOverflowPods ? ['--replace-overflow-pods'] : []),
     ],
     env: [{ name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } }],
     ports: Object.entries(ports).map(([portName, containerPort]) => ({ name: portName, containerPort })),

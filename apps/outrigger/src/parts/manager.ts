@@ -34,6 +34,8 @@ export interface ManagerPartOptions {
   /** Defaults to false. */
   readonly sortsContainersByName?: boolean
   /** Defaults to false. */
+  readonly replacesOverflowPods?: boolean
+  /** Defaults to false. */
   readonly allowsPatchPodMetadataByDefault?: boolean
   readonly clock: Clock
   readonly random: Random

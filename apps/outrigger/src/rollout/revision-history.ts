@@ -57,12 +57,29 @@ export function noHistory(name: string): UserError {
   )
 }
 
-/** A line for each revision, oldest first, with the number of pods that carry it. */
-export function formatHistory(
+/** What was recorded of a SidecarSet, oldest first. */
+export interface RevisionHistory {
+  readonly sidecarSet: string
+  readonly revisions: readonly RevisionEntry[]
+}
+
+export interface RevisionEntry {
+  readonly revision: number
+  readonly name: string
+  readonly isCurrent: boolean
+  /** Empty where none was given. */
+  readonly customVersion: string
+  /** How many pods carry it. */
+  readonly pods: number
+  readonly images: readonly { readonly container: string; readonly image: string }[]
+}
+
+/** The revisions of a SidecarSet, with the number of pods that carry each. */
+export function historyOf(
   sidecarSet: SidecarSet,
   revisions: readonly ControllerRevision[],
   pods: readonly Pod[],
-): string {
+): RevisionHistory {
   const { name } = sidecarSet.metadata
   const current = revisionNameOf(sidecarSet)
   const carriers = new Map<string, number>()
@@ -71,25 +88,40 @@ export function formatHistory(
     const revision = record?.controllerRevision
     if (revision !== undefined) carriers.set(revision, (carriers.get(revision) ?? 0) + 1)
   }
-  const rows = revisions.map((revision) => {
-    const version = revision.metadata.labels?.[sidecarSetLabels.customVersion]
+  const entries = revisions.map((revision): RevisionEntry => {
     const isCurrent = revision.metadata.name === current
-    return [
-      String(revision.revision),
-      `${revision.metadata.name}${isCurrent ? ' (current)' : ''}`,
-      version ?? ((isCurrent && customVersionOf(sidecarSet)) || '<none>'),
-      String(carriers.get(revision.metadata.name) ?? 0),
-      imagesOf(revision),
-    ]
+    return {
+      revision: revision.revision,
+      name: revision.metadata.name,
+      isCurrent,
+      customVersion:
+        revision.metadata.labels?.[sidecarSetLabels.customVersion] ??
+        ((isCurrent && customVersionOf(sidecarSet)) || ''),
+      pods: carriers.get(revision.metadata.name) ?? 0,
+      images: imagesOf(revision),
+    }
   })
-  const header = ['REVISION', 'NAME', 'CUSTOM-VERSION', 'PODS', 'IMAGES']
-  return `sidecarset.apps.kruise.io/${name}\n${formatTable([header, ...rows])}`
+  return { sidecarSet: name, revisions: entries }
 }
 
-function imagesOf(revision: ControllerRevision): string {
+/** A line for each revision. */
+export function formatHistory({ sidecarSet, revisions }: RevisionHistory): string {
+  const rows = revisions.map(({ revision, name, isCurrent, customVersion, pods, images }) => [
+    String(revision),
+    `${name}${isCurrent ? ' (current)' : ''}`,
+    customVersion || '<none>',
+    String(pods),
+    images.map(({ container, image }) => `${container}=${image}`).join(',') || '<none>',
+  ])
+  const header = ['REVISION', 'NAME', 'CUSTOM-VERSION', 'PODS', 'IMAGES']
+  return `sidecarset.apps.kruise.io/${sidecarSet}\n${formatTable([header, ...rows])}`
+}
+
+function imagesOf(revision: ControllerRevision): RevisionEntry['images'] {
   const { containers, initContainers } = recordedSpec(revision)
-  const images = [initContainers, containers].flatMap((list) =>
-    (Array.isArray(list) ? list : []).filter(isRecord).map(({ name, image }) => `${name}=${image}`),
+  return [initContainers, containers].flatMap((list) =>
+    (Array.isArray(list) ? list : [])
+      .filter(isRecord)
+      .map(({ name, image }) => ({ container: String(name), image: String(image) })),
   )
-  return images.join(',') || '<none>'
 }

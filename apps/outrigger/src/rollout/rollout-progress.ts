@@ -1,16 +1,29 @@
 import type { SidecarSet } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { partitionOf } from '@outrigger/operator'
+import { countOf } from '../rendering/count.ts'
 import type { Progress } from '../rendering/progress-bar.ts'
 
 /** What `rollout status` says at one moment. */
 export interface RolloutProgress {
+  readonly sidecarSet: string
   readonly isDone: boolean
   /** One line without its end, worded as kubectl words it. */
   readonly text: string
   readonly progress: Progress
   /** What stands behind a bar; short, so that a terminal never breaks the line. */
   readonly note: string
+  /** Pods, for programs. */
+  readonly counts: {
+    readonly matched: number
+    readonly updated: number
+    readonly updatedReady: number
+    /** Pods that are to be updated: all but those that a partition keeps. */
+    readonly target: number
+    readonly isPaused: boolean
+    /** Whether the manager has seen the present spec. */
+    readonly isObserved: boolean
+  }
 }
 
 /**
@@ -30,7 +43,20 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
   const target = matchedPods - kept
   const progress = { done: Math.min(updatedReadyPods, target), total: target }
   const note = `ready, ${updatedPods} updated${strategy.paused ? ', paused' : ''}`
+  const isObserved = observedGeneration >= (metadata.generation ?? 0)
+  const same = {
+    sidecarSet: metadata.name,
+    counts: {
+      matched: matchedPods,
+      updated: updatedPods,
+      updatedReady: updatedReadyPods,
+      target,
+      isPaused: strategy.paused === true,
+      isObserved,
+    },
+  }
   const waiting = (text: string): RolloutProgress => ({
+    ...same,
     isDone: false,
     note,
     text: strategy.paused
@@ -38,7 +64,7 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
       : text,
     progress,
   })
-  if (observedGeneration < (metadata.generation ?? 0))
+  if (!isObserved)
     return {
       ...waiting('Waiting for sidecarset spec update to be observed...'),
       progress: { done: 0, total: target },
@@ -50,9 +76,10 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
     return waiting(
       `Waiting for rollout to finish: ${updatedReadyPods} of ${target} updated pods are ready...`,
     )
+  const older = matchedPods - updatedPods
   const text =
-    kept > 0
-      ? `partitioned roll out complete: ${updatedPods} pods have been updated, ${kept} keep older content`
+    older > 0
+      ? `partitioned roll out complete: ${countOf(updatedPods, 'pod')} updated, ${older} ${older === 1 ? 'keeps' : 'keep'} older content`
       : `sidecarset "${metadata.name}" successfully rolled out`
-  return { isDone: true, text, progress, note }
+  return { ...same, isDone: true, text, progress, note }
 }

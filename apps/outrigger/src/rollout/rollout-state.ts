@@ -18,6 +18,8 @@ export interface PodProgress {
   /** `namespace/name`. */
   readonly pod: string
   readonly standing: 'current' | 'changing' | 'waiting' | 'held back' | 'recreate'
+  /** The same as the manager's own word. */
+  readonly fate: PodFate
   readonly isReady: boolean
   /** Name of the revision it carries; empty where none is recorded. */
   readonly revision: string
@@ -91,17 +93,13 @@ function progressOf(
   state: Omit<RolloutState, 'pods' | 'blockers'>,
 ): PodProgress[] {
   const kept = [...fates.values()].filter((fate) => fate === 'kept-by-partition').length
-  return [...tally.views.values()].map((view) => ({
-    pod: view.key,
-    isReady: view.isReady,
-    revision: view.revision ?? '',
-    ...standingOf(fates.get(view.key) ?? 'current', view, {
-      sidecarSet: tally.set.sidecarSet,
-      pending: pendingContainers(view.pod, tally.set),
-      budget: state.budget,
-      kept,
-    }),
-  }))
+  return [...tally.views.values()].map((view) => {
+    const fate = fates.get(view.key) ?? 'current'
+    const pending = pendingContainers(view.pod, tally.set)
+    const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept }
+    const { standing, reason } = standingOf(fate, view, circumstances)
+    return { pod: view.key, standing, fate, isReady: view.isReady, revision: view.revision ?? '', reason }
+  })
 }
 
 interface Circumstances {

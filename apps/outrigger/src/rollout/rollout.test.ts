@@ -5,7 +5,7 @@ import { createPaint } from '../rendering/paint.ts'
 import { injectedPod, logs, webPod } from '../testdata/objects.ts'
 import { formatPreview } from './format-preview.ts'
 import { parseDuration } from './parse-duration.ts'
-import { formatHistory, recordedSpec, revisionToRestore } from './revision-history.ts'
+import { formatHistory, historyOf, recordedSpec, revisionToRestore } from './revision-history.ts'
 import { rolloutProgress } from './rollout-progress.ts'
 import { judgeRollout } from './rollout-state.ts'
 import { previewUpdate } from './update-preview.ts'
@@ -128,8 +128,9 @@ describe('rollout status', () => {
     [
       counted(3, 3, { partition: 2 }),
       true,
-      'partitioned roll out complete: 3 pods have been updated, 2 keep older content',
+      'partitioned roll out complete: 3 pods updated, 2 keep older content',
     ],
+    [counted(5, 5, { partition: 2 }), true, 'sidecarset "logs" successfully rolled out'],
     [
       counted(2, 2, { paused: true }),
       false,
@@ -174,7 +175,7 @@ describe('the history of a SidecarSet', () => {
 
   it('lists revisions with their images and the pods that carry them', () => {
     const carrier = injectedPod(webPod(), current)
-    expect(formatHistory(current, revisions, [carrier])).toBe(
+    expect(formatHistory(historyOf(current, revisions, [carrier]))).toBe(
       [
         'sidecarset.apps.kruise.io/logs',
         'REVISION  NAME                       CUSTOM-VERSION  PODS  IMAGES',
@@ -241,6 +242,16 @@ describe('a preview', () => {
     expect(formatPreview(preview, createPaint(false))).toContain(
       '    shop/older       newly matched      gets the sidecars when it is recreated',
     )
+  })
+
+  it('counts as in place what only waits for its turn, unless turns never come', () => {
+    const fleetOf = Array.from({ length: 3 }, (_, i) => injectedPod(webPod({ name: `web-${i}` }), before))
+    const totals = (updateStrategy: Strategy) =>
+      previewUpdate(version('logs:2', updateStrategy), before, fleetOf, namespaceOf).totals
+
+    expect(totals({ maxUnavailable: 1 })).toMatchObject({ 'in place': 3, 'held back': 0 })
+    expect(totals({ maxUnavailable: 1, partition: 1 })).toMatchObject({ 'in place': 2, 'held back': 1 })
+    expect(totals({ maxUnavailable: 0 })).toMatchObject({ 'in place': 0, 'held back': 3 })
   })
 
   it('says so when nothing would change', () => {

@@ -69,7 +69,7 @@ export function previewUpdate(
     const effect =
       known === undefined
         ? strangerEffect(verdict, injectedSidecarSets(pod).includes(name))
-        : carrierEffect(known)
+        : carrierEffect(known, rollout.budget.allowed)
     totals[effect?.effect ?? 'not selected']++
     if (effect !== undefined) effects.push({ pod: keyOf(pod), ...effect })
   }
@@ -97,7 +97,9 @@ function strangerEffect(
     : undefined
 }
 
-function carrierEffect({ standing, reason }: PodProgress): Effect {
+function carrierEffect({ standing, fate, reason }: PodProgress, atOnce: number): Effect {
+  // Waiting for one's turn is no obstacle, as long as turns come.
+  if (fate === 'waits-for-budget' && atOnce > 0) return { effect: 'in place', reason: 'only images differ' }
   switch (standing) {
     case 'current':
     case 'changing':
