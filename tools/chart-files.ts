@@ -1,6 +1,6 @@
 import { customResourceDefinitions } from '@outrigger/api'
 import { formatYaml } from '@outrigger/kube'
-import { defaultNames, managerRules, virtualNodeRules } from '@outrigger/operator'
+import { defaultNames, managerRules, overflowReplacementRules, virtualNodeRules } from '@outrigger/operator'
 
 const mark = '# Made by tools/generate-chart.ts. Do not edit.\n'
 
@@ -23,6 +23,7 @@ export function chartFiles(): ReadonlyMap<string, string> {
     ...definitions,
     ['files/rules/manager.yaml', mark + formatYaml({ rules: rules.cluster })],
     ['files/rules/manager-namespace.yaml', mark + formatYaml({ rules: rules.ownNamespace })],
+    ['files/rules/manager-replacing.yaml', mark + formatYaml({ rules: overflowReplacementRules() })],
     ['files/rules/virtual-nodes.yaml', mark + formatYaml({ rules: virtualNodeRules() })],
   ])
 }

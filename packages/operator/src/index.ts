@@ -12,6 +12,7 @@ export {
   type ManagerRules,
   type ManagerRulesOptions,
   managerRules,
+  overflowReplacementRules,
   virtualNodeRules,
 } from './install/manager-rules.ts'
 export { createManager, type Manager } from './manager.ts'

@@ -4,7 +4,7 @@ import { createControlPlane } from '@outrigger/control-plane'
 import { createInformer, runAll } from '@outrigger/controller'
 import type { Runnable } from '@outrigger/foundation'
 import { createKubelet, type ReferencePolicy, virtualCapacity } from '@outrigger/kubelet'
-import { createManager } from '@outrigger/operator'
+import { createManager, type ManagerOptions } from '@outrigger/operator'
 import { createSimRuntime, type SimRuntime, type SimRuntimeOptions } from '@outrigger/runtime-sim'
 import { fixedCertificate } from '@outrigger/webhook'
 import { startTestApiServer, type TestApiServer, type TestApiServerOptions } from './test-api-server.ts'
@@ -14,6 +14,8 @@ export interface TestClusterOptions extends TestApiServerOptions {
   readonly nodes?: readonly { readonly name: string; readonly isVirtual: boolean }[]
   /** Whether Outrigger's own manager runs. Defaults to true. */
   readonly hasManager?: boolean
+  /** Settings of that manager. */
+  readonly manager?: Pick<ManagerOptions, 'replacesOverflowPods'>
   readonly runtime?: Pick<SimRuntimeOptions, 'behaviors' | 'pullDelay' | 'sandboxDelay' | 'unpullable'>
 }
 
@@ -60,7 +62,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   for (const node of nodes) start(node)
   const ready: Promise<void>[] = nodes.map((node) => node.ready)
   if (options.hasManager ?? true) {
-    const manager = await testManager(server)
+    const manager = await testManager(server, options.manager)
     start(manager)
     ready.push(manager.ready)
   }
@@ -78,7 +80,7 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   }
 }
 
-async function testManager(server: TestApiServer) {
+async function testManager(server: TestApiServer, settings: TestClusterOptions['manager']) {
   const serving = await server.issue({
     commonName: 'webhook',
     dnsNames: ['localhost'],
@@ -86,6 +88,7 @@ async function testManager(server: TestApiServer) {
     usages: ['server'],
   })
   return createManager({
+    ...settings,
     clock: server.clock,
     random: server.random,
     logger: server.logger,

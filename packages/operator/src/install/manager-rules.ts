@@ -39,7 +39,7 @@ export function managerRules({
   const definitions = ['sidecarsets.apps.kruise.io', 'sidecarsetresourcebindings.sidecarset.alibabacloud.com']
   return {
     cluster: [
-      rule('', ['pods'], [...read, 'patch', ...(replacesOverflowPods ? ['delete'] : [])]),
+      rule('', ['pods'], [...read, 'patch']),
       rule('', ['pods/status'], ['patch']),
       rule('', ['namespaces', 'nodes'], read),
       rule('', ['events'], ['create', 'patch']),
@@ -55,6 +55,7 @@ export function managerRules({
       rule('apiextensions.k8s.io', ['customresourcedefinitions'], ['get', 'update'], definitions),
       rule(admission, configurations, ['create']),
       rule(admission, configurations, ['get', 'update'], [...webhookConfigurations]),
+      ...(replacesOverflowPods ? overflowReplacementRules() : []),
     ],
     ownNamespace: [
       rule('', ['secrets'], ['create']),
@@ -64,6 +65,11 @@ export function managerRules({
       rule('', ['configmaps'], ['get'], [whitelistConfigMap.name]),
     ],
   }
+}
+
+/** What the manager does besides where it replaces pods that overflowed; for the ClusterRole. */
+export function overflowReplacementRules(): PolicyRule[] {
+  return [rule('', ['pods'], ['delete'])]
 }
 
 /** What every virtual node may read besides what bindings give it: the bindings themselves. */
