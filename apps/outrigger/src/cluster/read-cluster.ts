@@ -5,7 +5,7 @@ import {
   sidecarSetLabels,
   virtualNodeNames,
 } from '@outrigger/api'
-import { isNotFound, listAll, type Reader } from '@outrigger/client'
+import { ApiError, isNotFound, listAll, type Reader } from '@outrigger/client'
 import { UserError } from '@outrigger/foundation'
 import { SidecarSetIndex } from '@outrigger/injection'
 import {
