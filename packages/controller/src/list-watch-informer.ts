@@ -314,7 +314,8 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     }
     if (error instanceof WatchSilent) {
       this.#counts.silences++
-      this.#logger.warn('watch was silent for too long and is opened anew', { silence: error.silence })
+      // No warning: bookmarks are a courtesy, so a quiet resource can be silent on a healthy connection too.
+      this.#logger.debug('watch was silent for too long and is opened anew', { silence: error.silence })
       return
     }
     if (this.#watchList && this.#version === undefined && error instanceof ApiError && error.code < 500) {
