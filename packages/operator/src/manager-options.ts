@@ -35,6 +35,8 @@ export interface ManagerOptions {
   readonly leaderElection?: boolean
   /** What replicas agree by. Defaults to the lease `outrigger-manager` in the manager's own namespace. */
   readonly lease?: ManagerLeaseOptions
+  /** SidecarSets whose rollouts are worked on at the same time. Defaults to 3, as OpenKruise's `--sidecarset-workers` does. */
+  readonly sidecarSetWorkers?: number
   /** Group of the virtual nodes, which gets the rights of resource bindings. Defaults to `outrigger:virtual-nodes`. */
   readonly virtualNodeGroup?: string
   /** Converts between the versions of SidecarSet by webhook. Defaults to false: one schema for both. */

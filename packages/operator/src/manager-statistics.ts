@@ -46,3 +46,16 @@ export function informerStatistics({ all }: Pick<InformerSet, 'all'>): InformerS
     ...counters,
   }))
 }
+
+/** Two recorders counted as one. */
+export function sumOfEvents(
+  left: EventRecorderCounters,
+  right: EventRecorderCounters,
+): EventRecorderCounters {
+  return {
+    written: left.written + right.written,
+    counted: left.counted + right.counted,
+    held: left.held + right.held,
+    dropped: left.dropped + right.dropped,
+  }
+}

@@ -51,7 +51,7 @@ import {
 import { webhookDeclarations, webhookPaths } from './admission/webhook-declarations.ts'
 import { installDefinitions } from './install/install-definitions.ts'
 import { defaultNames, type ManagerOptions } from './manager-options.ts'
-import { informerStatistics, type ManagerStatistics } from './manager-statistics.ts'
+import { informerStatistics, type ManagerStatistics, sumOfEvents } from './manager-statistics.ts'
 import { followPods } from './overflow-replacement/follow-pods.ts'
 import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
 import { ReplacementHints } from './overflow-replacement/replacement-hints.ts'
@@ -62,7 +62,10 @@ import { createResourceBindingController } from './resource-binding/resource-bin
 import { createUpgradableConditionController } from './sidecar-set-condition/upgradable-condition-controller.ts'
 import { RevisionHistory, revisionIndexes } from './sidecar-set-history/revision-history.ts'
 import { createSidecarSetHistoryController } from './sidecar-set-history/sidecar-set-history-controller.ts'
-import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-controller.ts'
+import {
+  createSidecarSetController,
+  sidecarSetControllerName,
+} from './sidecar-set-rollout/sidecar-set-controller.ts'
 import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
 import { podTrim } from './sidecar-set-status/trimmed-pod.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
@@ -108,6 +111,7 @@ class OutriggerManager implements Manager {
   readonly #registration: WebhookRegistration
   readonly #elector: LeaderElector
   readonly #events: EventRecorder
+  readonly #rolloutEvents: EventRecorder
   readonly #trimPod = podTrim()
   #controllers: readonly Controller[] = []
   #isStopping = false
@@ -133,6 +137,8 @@ class OutriggerManager implements Manager {
       },
     })
     this.#events = createEventRecorder({ ...options, component: 'outrigger-manager', host: '' })
+    // What OpenKruise tells too is told in the name of its controller.
+    this.#rolloutEvents = createEventRecorder({ ...options, component: sidecarSetControllerName, host: '' })
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve
     })
@@ -151,7 +157,7 @@ class OutriggerManager implements Manager {
       leaderElection: { name: this.#leaseName, isLeader: isLeader || !leaderElection, leader, terms },
       controllers: this.#controllers.map(({ statistics }) => statistics),
       informers: informerStatistics(this.#informers),
-      events: this.#events.counters,
+      events: sumOfEvents(this.#events.counters, this.#rolloutEvents.counters),
       webhooks: this.#server.statistics,
     }
   }
@@ -191,7 +197,11 @@ class OutriggerManager implements Manager {
     const { leaderElection = true } = this.#options
     const leading = leaderElection ? this.#elector.runWhenLeader(work) : runTogether('controllers', work)
     await runInStages(
-      [runTogether('caches', [this.#informers, this.#events]), leading, this.#readiness()],
+      [
+        runTogether('caches', [this.#informers, this.#events, this.#rolloutEvents]),
+        leading,
+        this.#readiness(),
+      ],
       signal,
     )
   }
@@ -223,6 +233,8 @@ class OutriggerManager implements Manager {
     return [
       createSidecarSetController({
         ...shared,
+        events: this.#rolloutEvents,
+        workers: this.#options.sidecarSetWorkers ?? 3,
         sidecarSets,
         pods,
         namespaces,

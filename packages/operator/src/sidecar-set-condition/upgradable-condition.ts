@@ -45,6 +45,8 @@ function verdict(
   const before = typeof said === 'boolean' ? said : undefined
   const view = tally.views.get(key)
   if (view === undefined) return before
+  // Left out by updateStrategy.selector: nobody has looked whether it could be upgraded.
+  if (view.kind === 'not-selected') return before
   if (view.kind === 'not-upgradable') return isRolling(tally.set.sidecarSet) ? false : before
   return wasUpgraded || before !== undefined ? true : undefined
 }

@@ -1,4 +1,3 @@
-import type { SidecarSet } from '@outrigger/api'
 import { ApiError, type Client, isConflict, isNotFound } from '@outrigger/client'
 import type { EventRecorder } from '@outrigger/controller'
 import { type Clock, formatTime, messageOf } from '@outrigger/foundation'
@@ -23,14 +22,17 @@ const longestPause = 300_000
 /** Pods written to at the same time. */
 const atOnce = 8
 
+interface Refused {
+  readonly until: number
+  readonly pause: number
+  readonly refusal: Refusal
+}
+
 /** Changes pods for rollouts, and remembers which of them the API server would not let it change. */
 export class PodWriter {
   readonly #options: PodWriterOptions
-  /** By SidecarSet and pod uid. */
-  readonly #refused = new Map<
-    string,
-    { readonly until: number; readonly pause: number; readonly refusal: Refusal }
-  >()
+  /** By the name of the SidecarSet, then by pod uid. */
+  readonly #refused = new Map<string, Map<string, Refused>>()
 
   constructor(options: PodWriterOptions) {
     this.#options = options
@@ -38,7 +40,7 @@ export class PodWriter {
 
   /** Whether a pod was refused a short while ago. */
   isHeldBack(set: JudgedSidecarSet, view: PodView): boolean {
-    const refused = this.#refused.get(keyFor(set.sidecarSet, view.pod))
+    const refused = this.#refusedOf(set, view.pod)
     return refused !== undefined && this.#options.clock.monotonic() < refused.until
   }
 
@@ -47,22 +49,25 @@ export class PodWriter {
     const now = this.#options.clock.monotonic()
     const refusals: Refusal[] = []
     let wait: number | undefined
-    for (const [key, { until, refusal }] of this.#refused) {
-      if (!key.startsWith(`${set.sidecarSet.metadata.name} `)) continue
+    const { name } = set.sidecarSet.metadata
+    const refused = this.#refused.get(name)
+    if (refused === undefined) return { refusals, wait }
+    for (const [uid, { until, refusal }] of refused) {
       const view = views.get(refusal.pod)
       const isDue = view !== undefined && (view.kind === 'waiting' || view.isResettable)
-      if (!isDue || keyFor(set.sidecarSet, view.pod) !== key) this.#refused.delete(key)
+      if (!isDue || view.pod.metadata.uid !== uid) refused.delete(uid)
       else {
         refusals.push(refusal)
         if (until > now) wait = Math.min(wait ?? until - now, until - now)
       }
     }
+    if (refused.size === 0) this.#refused.delete(name)
     return { refusals, wait }
   }
 
   /** Forgets the pods of a SidecarSet that is gone. */
   forget(name: string): void {
-    for (const key of this.#refused.keys()) if (key.startsWith(`${name} `)) this.#refused.delete(key)
+    this.#refused.delete(name)
   }
 
   /**
@@ -107,7 +112,7 @@ export class PodWriter {
           view.pod,
           'Warning',
           'ResetContainerFailed',
-          this.#refused.get(keyFor(set.sidecarSet, view.pod))?.refusal.message ?? '',
+          this.#refusedOf(set, view.pod)?.refusal.message ?? '',
         )
       return isWritten
     })
@@ -145,7 +150,6 @@ export class PodWriter {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { client, ledger } = this.#options
-    const refusalKey = keyFor(set.sidecarSet, pod)
     try {
       const body = patchBodyOf(pod, change())
       const written = await client.patch<Pod>(
@@ -155,7 +159,7 @@ export class PodWriter {
         { signal },
       )
       ledger.setWritten(trimmedPod(written), pod)
-      this.#refused.delete(refusalKey)
+      this.#refused.get(set.sidecarSet.metadata.name)?.delete(pod.metadata.uid ?? '')
       return true
     } catch (error) {
       // The cache was behind, or the pod is gone: its event brings us back.
@@ -164,21 +168,28 @@ export class PodWriter {
         error instanceof InjectionFailure ||
         (error instanceof ApiError && error.code < 500 && error.code !== 429)
       if (!isAboutPod) throw error
-      this.#holdBack(refusalKey, { pod: key, message: messageOf(error) })
+      this.#holdBack(set, pod, { pod: key, message: messageOf(error) })
       return false
     }
   }
 
-  #holdBack(key: string, refusal: Refusal): void {
-    const pause = Math.min(longestPause, (this.#refused.get(key)?.pause ?? firstPause / 2) * 2)
-    this.#refused.set(key, { until: this.#options.clock.monotonic() + pause, pause, refusal })
+  #refusedOf({ sidecarSet }: JudgedSidecarSet, pod: Pod): Refused | undefined {
+    return this.#refused.get(sidecarSet.metadata.name)?.get(pod.metadata.uid ?? '')
+  }
+
+  #holdBack(set: JudgedSidecarSet, pod: Pod, refusal: Refusal): void {
+    const { name } = set.sidecarSet.metadata
+    const pause = Math.min(longestPause, (this.#refusedOf(set, pod)?.pause ?? firstPause / 2) * 2)
+    const refused = this.#refused.get(name) ?? new Map<string, Refused>()
+    this.#refused.set(name, refused)
+    refused.set(pod.metadata.uid ?? '', {
+      until: this.#options.clock.monotonic() + pause,
+      pause,
+      refusal,
+    })
   }
 
   #say(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void {
     this.#options.events.event({ ...pod, apiVersion: 'v1', kind: 'Pod' }, { type, reason, message })
   }
-}
-
-function keyFor({ metadata }: SidecarSet, pod: Pod): string {
-  return `${metadata.name} ${pod.metadata.uid}`
 }

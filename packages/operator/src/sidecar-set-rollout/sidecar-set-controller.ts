@@ -29,9 +29,14 @@ export interface SidecarSetControllerOptions {
   readonly pods: Informer<Pod>
   readonly namespaces: Informer<Namespace>
   readonly feed: LedgerFeed
+  /** SidecarSets worked on at the same time. Defaults to 3. */
+  readonly workers?: number
   /** Name of the ControllerRevision that records the present content. */
   revisionNameOf(sidecarSet: SidecarSet): string
 }
+
+/** As OpenKruise calls its own: in events, metrics and logs. */
+export const sidecarSetControllerName = 'sidecarset-controller'
 
 /** Milliseconds in which changes of one SidecarSet's pods are gathered into one round. */
 const coalescing = 250
@@ -46,13 +51,13 @@ const soon = 1_000
  * replica at any point.
  */
 export function createSidecarSetController(options: SidecarSetControllerOptions): Controller {
-  const { sidecarSets, pods, namespaces, feed } = options
+  const { sidecarSets, pods, namespaces, feed, workers = 3 } = options
   const rollouts = new Rollouts(options)
   return createController({
     ...options,
-    name: 'sidecarset',
+    name: sidecarSetControllerName,
     reconcile: (name, signal) => rollouts.reconcile(name, signal),
-    concurrency: 3,
+    concurrency: workers,
     informers: [sidecarSets, pods, namespaces],
     sources: [(enqueue) => feed.listen({ sidecarSetChanged: (name) => enqueue(name, coalescing) })],
   })

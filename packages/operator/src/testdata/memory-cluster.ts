@@ -1,5 +1,5 @@
 import { ApiError, type Client, type Patch } from '@outrigger/client'
-import type { ChangeHandler, Informer } from '@outrigger/controller'
+import { type ChangeHandler, IndexedStore, type IndexFunction, type Informer } from '@outrigger/controller'
 import {
   applyMergePatch,
   applyStrategicMergePatch,
@@ -89,39 +89,31 @@ function notFound(name: string): ApiError {
 export class FedInformer<T extends KubeObject> implements Informer<T> {
   readonly hasSynced = true
   readonly synced = Promise.resolve()
-  readonly #objects = new Map<string, T>()
+  readonly store = new IndexedStore<T>((index, key, error) => {
+    throw new Error(`index ${index} of ${key}`, { cause: error })
+  })
   readonly #handlers = new Set<ChangeHandler<T>>()
-  readonly #indexes: Readonly<Record<string, (object: T) => readonly string[]>>
 
-  constructor(objects: readonly T[] = [], indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {}) {
-    this.#indexes = indexes
+  constructor(objects: readonly T[] = [], indexes: Readonly<Record<string, IndexFunction<T>>> = {}) {
+    for (const [name, valuesOf] of Object.entries(indexes)) this.store.addIndex(name, valuesOf)
     for (const object of objects) this.put(object)
   }
 
-  readonly store = {
-    get: (key: string) => this.#objects.get(key),
-    list: () => [...this.#objects.values()],
-    byIndex: (index: string, value: string) =>
-      [...this.#objects.values()].filter((object) => this.#indexes[index]?.(object).includes(value)),
-    size: 0,
-  }
-
   put(object: T): void {
-    const before = this.#objects.get(keyOf(object))
-    this.#objects.set(keyOf(object), object)
+    const before = this.store.set(keyOf(object), object)
     for (const handler of this.#handlers)
       if (before === undefined) handler.onAdd?.(object)
       else handler.onUpdate?.(object, before)
   }
 
   remove(object: T): void {
-    this.#objects.delete(keyOf(object))
+    this.store.delete(keyOf(object))
     for (const handler of this.#handlers) handler.onDelete?.(object)
   }
 
   onChange(handler: ChangeHandler<T>): () => void {
     this.#handlers.add(handler)
-    for (const object of this.#objects.values()) handler.onAdd?.(object)
+    for (const object of this.store.list()) handler.onAdd?.(object)
     return () => void this.#handlers.delete(handler)
   }
 }
