@@ -13,6 +13,7 @@ import type { Clock, Logger, Random } from '@outrigger/foundation'
 import { hasVirtualNodeLabel, isActive } from '@outrigger/injection'
 import { keyOf, type Node, type Pod, parseKey, resources } from '@outrigger/kube'
 import type { OverflowReplacement } from '../overflow-replacement/overflow-replacement.ts'
+import { ownerOf } from '../overflow-replacement/replaceable-owner.ts'
 import { podsByNode } from '../pod-indexes.ts'
 
 export interface VirtualNodeLabelOptions {
@@ -98,7 +99,7 @@ function isRuleOfUpdates({ code, message }: ApiError): boolean {
 
 function refusalOf(pod: Pod, error: ApiError) {
   const hasOwner = pod.metadata.ownerReferences?.some(({ controller }) => controller) ?? false
-  const remedy = `${isRuleOfUpdates(error) && hasOwner ? 'let the manager replace such pods (--replace-overflow-pods), or ' : ''}send its pods there from the start with the label ${virtualNodeNames.eciLabel}: "true"${hasOwner ? ' in the pod template' : ''}`
+  const remedy = `${isRuleOfUpdates(error) && ownerOf(pod).isReplaceable ? 'let the manager replace such pods (--replace-overflow-pods), or ' : ''}send its pods there from the start with the label ${virtualNodeNames.eciLabel}: "true"${hasOwner ? ' in the pod template' : ''}`
   return {
     type: 'Warning',
     reason: 'VirtualNodeLabelRefused',
