@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { KeyPair } from '@outrigger/certificates'
 import { type Clock, deferred, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
@@ -71,6 +71,7 @@ class HttpsWebhookServer implements WebhookServer {
   readonly #context: ExchangeContext
   readonly #maxInFlight: number
   readonly #counts = { overloads: 0, unserved: 0, failedHandshakes: 0 }
+  readonly #sockets = new Set<Socket>()
   #server: Server | undefined
 
   constructor(options: WebhookServerOptions) {
@@ -142,6 +143,11 @@ class HttpsWebhookServer implements WebhookServer {
       (request, response) => this.#receive(request, response),
     )
     server.maxConnections = maxConnections
+    // Those in the middle of a handshake are known to nobody else, and would hold up the stop.
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
     server.on('tlsClientError', () => this.#counts.failedHandshakes++)
     server.on('clientError', endBadConnection)
     return server
@@ -162,7 +168,7 @@ class HttpsWebhookServer implements WebhookServer {
     server.closeIdleConnections()
     const cancel = this.#options.clock.after(stopGrace, () => {
       this.#context.wheel.expireAll()
-      server.closeAllConnections()
+      for (const socket of this.#sockets) socket.destroy()
     })
     await closed
     cancel()
@@ -213,7 +219,9 @@ function routesOf({ handlers, converters = {} }: WebhookServerOptions): ReviewRo
 
 /** Says why before it hangs up on somebody who does not speak HTTP, or too slowly. */
 function endBadConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // Without a finished handshake nothing can be said.
+  const isHttp = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || error.code?.startsWith('HPE_') === true
+  if (!isHttp || !socket.writable) return void socket.destroy()
   const [status, message] =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? ['408 Request Timeout', 'the request did not arrive in time']
