@@ -97,12 +97,7 @@ class CriPodRuntime implements CriRuntime {
   }
 
   async version(signal: AbortSignal): Promise<string> {
-    const answer = await this.#calls.call(
-      'other',
-      'Version',
-      { version: 'v1' },
-      { signal, timeout: 5_000, connectTimeout: 3_000 },
-    )
+    const answer = await this.#calls.call('other', 'Version', { version: 'v1' }, { signal })
     return `${answer.runtimeName ?? 'cri'}://${(answer.runtimeVersion ?? '').replace(/^v/, '').replace(/~.*$/, '')}`
   }
 

@@ -13,6 +13,7 @@ export function formatPod(explanation: PodExplanation, paint: Paint): string {
     gone: paint.warning,
     not: paint.faint,
   }
+  const isTold = toldIn(waiting)
   return [
     `${paint.heading(`Pod ${pod}`)} is ${phase}${node === '' ? ' and has no node yet' : ` on node ${node}`}\n`,
     `  Destination  ${destinationText(destination)}\n`,
@@ -48,11 +49,20 @@ export function formatPod(explanation: PodExplanation, paint: Paint): string {
           from,
           image,
           isReady ? 'ready' : paint.warning('not ready'),
-          state,
+          isTold(state) ? state.split(': ', 2).join(': ') : state,
         ]),
         { indent: '    ' },
       ),
     ),
-    referencesSection(references, paint),
+    referencesSection(
+      references.map((one) => (isTold(one.message) ? { ...one, message: '' } : one)),
+      paint,
+    ),
   ].join('')
+}
+
+/** Whether a text only repeats what stands at the top already. */
+function toldIn(waiting: readonly string[]): (text: string) => boolean {
+  const told = waiting.map((text) => text.slice(text.indexOf(': ') + 2)).filter(Boolean)
+  return (text) => told.some((message) => text.includes(message))
 }

@@ -1,5 +1,12 @@
 import { delimiter, isAbsolute, join } from 'node:path'
-import { type Clock, type Logger, messageOf, type Random, UserError } from '@outrigger/foundation'
+import {
+  type Clock,
+  type Logger,
+  messageOf,
+  type Random,
+  UserError,
+  withDeadline,
+} from '@outrigger/foundation'
 import type { PodRuntime } from '@outrigger/kubelet/runtime'
 import type { ImageOrigin } from '@outrigger/runtime-cri'
 import type { DataDirectory } from '../data-directory.ts'
@@ -107,17 +114,22 @@ export function proxyVariables({
   )
 }
 
+/** Milliseconds a runtime has to name its version. */
+const answerDeadline = 5_000
+
 async function openForeign(endpoint: string, context: RuntimeContext): Promise<PodRuntimes> {
   const path = endpoint.replace(/^unix:\/\//, '')
   const nodes = await criNodes(`unix://${path}`, context)
   const runtime = nodes.forNode('probe')
   try {
     await probeSocket(path, context)
-    await runtime.version(context.signal).catch((error: unknown) => {
-      throw isSilence(error)
-        ? new Error('somebody listens there, but does not answer', { cause: error })
-        : error
-    })
+    await withDeadline(
+      context.clock,
+      answerDeadline,
+      'its answer to the question of its version',
+      (signal) => runtime.version(signal),
+      context.signal,
+    )
   } catch (error) {
     await nodes.close()
     if (context.signal.aborted) throw error
@@ -133,10 +145,6 @@ async function openForeign(endpoint: string, context: RuntimeContext): Promise<P
     prepareImages: async () => [],
     close: () => nodes.close(),
   }
-}
-
-function isSilence(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['unavailable', 'timeout'].includes(String(error.code))
 }
 
 async function criNodes(endpoint: string, context: RuntimeContext) {
