@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { SystemClock } from '@outrigger/foundation'
 import { ManualClock } from '@outrigger/foundation/testing'
 import { type KubeObject, type Pod, resources } from '@outrigger/kube'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type ClusterClient, createClient } from './api-client.ts'
 import { ApiError, ConnectionError, isGone, isNotFound } from './api-error.ts'
 import type { ConnectionConfig } from './connection-config.ts'
@@ -138,7 +138,9 @@ describe('ApiClient', () => {
   })
 
   test('reads its token file again after a 401', async () => {
-    const tokenFile = join(await mkdtemp(join(tmpdir(), 'client-')), 'token')
+    const folder = await mkdtemp(join(tmpdir(), 'client-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const tokenFile = join(folder, 'token')
     writeFileSync(tokenFile, 'old\n')
     let accepted = 'Bearer old'
     const { server } = await aClient((request, response) => {

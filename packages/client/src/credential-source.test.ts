@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatTime, UserError } from '@outrigger/foundation'
 import { ManualClock, MemoryLogger } from '@outrigger/foundation/testing'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { Credentials } from './connection-config.ts'
 import { CredentialSource } from './credential-source.ts'
 
@@ -101,8 +101,15 @@ describe('CredentialSource', () => {
 const credential = (status: Record<string, string>) =>
   JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status })
 
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true })
+})
+
 function aFile(content: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'credential-')), 'file')
+  const folder = mkdtempSync(join(tmpdir(), 'credential-'))
+  folders.push(folder)
+  const path = join(folder, 'file')
   writeFileSync(path, content)
   return path
 }

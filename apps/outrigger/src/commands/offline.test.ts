@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Pod, parseManifests } from '@outrigger/kube'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { runRecorded } from '../testing/recorded-run.ts'
 
 const testdata = resolve(import.meta.dirname, '../testdata')
@@ -131,6 +131,7 @@ describe('inject', () => {
       error: 'outrigger: there is no SidecarSet in workloads.yaml; name its file with -s\n',
     })
     const empty = await mkdtemp(join(tmpdir(), 'outrigger-test-'))
+    onTestFinished(() => rm(empty, { recursive: true }))
     await writeFile(join(empty, 'notes.txt'), 'nothing')
     expect(await runRecorded(['inject', '-f', '.'], { workingDirectory: empty })).toMatchObject({
       exitCode: 1,
