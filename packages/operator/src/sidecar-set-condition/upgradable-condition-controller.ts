@@ -30,7 +30,8 @@ const coalescing = 500
 /** Says on each pod whether its SidecarSets can be upgraded in place. */
 export function createUpgradableConditionController(options: UpgradableConditionOptions): Controller {
   const { client, clock, pods, sidecarSets, namespaces, feed } = options
-  const missing = (pod: Pod) => missingCondition(pod, keyOf(pod), feed.ledger, formatTime(clock.now()))
+  const now = () => formatTime(clock.now())
+  const missing = (pod: Pod) => missingCondition(pod, keyOf(pod), feed.ledger, now)
   const reconcile = async (key: string, signal: AbortSignal): Promise<Outcome> => {
     const pod = pods.store.get(key)
     const condition = pod && missing(pod)

@@ -6,13 +6,13 @@ import type { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.
 
 /**
  * The condition `SidecarSetUpgradable` a pod should have, for all its SidecarSets that were upgraded or cannot be;
- * `undefined` when it should have none or has it already. Entries of SidecarSets that are gone are left out.
+ * `undefined` when it should have none or has it already. `now` is asked only where the time of a change is written. Entries of SidecarSets that are gone are left out.
  */
 export function missingCondition(
   pod: Pod,
   key: string,
   ledger: Pick<SidecarSetLedger, 'tallyOf'>,
-  time: string,
+  now: () => string,
 ): PodCondition | undefined {
   const present = pod.status?.conditions?.find(({ type }) => type === sidecarSetUpgradableCondition)
   const entries = new Map<string, boolean>()
@@ -29,7 +29,7 @@ export function missingCondition(
   const reason = status === 'True' ? 'AllSidecarsetUpgradable' : 'UpdateImmutableField'
   if (present?.status === status && present.message === message && present.reason === reason) return undefined
   const since = present?.status === status ? present.lastTransitionTime : undefined
-  return { type: sidecarSetUpgradableCondition, status, reason, message, lastTransitionTime: since ?? time }
+  return { type: sidecarSetUpgradableCondition, status, reason, message, lastTransitionTime: since ?? now() }
 }
 
 /** What is to be said about one SidecarSet; `undefined` for nothing. */

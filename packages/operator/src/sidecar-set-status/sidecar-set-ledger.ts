@@ -84,8 +84,17 @@ export class SidecarSetLedger {
     this.#written.clear()
   }
 
-  /** Takes in a pod's event; answers with the SidecarSets for which something changed. */
+  /**
+   * Takes in a pod's event; answers with the SidecarSets for which something changed. The event of our own last write
+   * says nothing new.
+   */
   setPod(pod: Pod, before?: Pod): string[] {
+    const key = keyOf(pod)
+    const { metadata } = this.#written.get(key)?.pod ?? {}
+    if (metadata?.uid === pod.metadata.uid && metadata?.resourceVersion === pod.metadata.resourceVersion) {
+      this.#written.delete(key)
+      return []
+    }
     return this.#newest(pod) === pod ? this.#take(pod, before) : []
   }
 
