@@ -52,7 +52,6 @@ const accepted = [
     'podprobemarker',
     'podunavailablebudget',
     'resourcedistribution',
-    'sidecarset',
     'sidecarterminator',
     'statefulset',
     'uniteddeployment',

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
 import { aborted, messageOf, type Runnable } from '@outrigger/foundation'
@@ -26,6 +27,7 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly healthProbeAddr?: ListenAddress | 'auto'
   readonly shutdownDelay?: number
   readonly replaceOverflowPods: boolean
+  readonly sidecarsetWorkers?: number
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly v?: number
 }
@@ -53,6 +55,11 @@ export function addManagerCommand(program: Command, environment: Environment): v
       {},
     )
     .option(
+      '--sidecarset-workers <number>',
+      'SidecarSets that are worked on at the same time (default: 3)',
+      parseNumber('--sidecarset-workers', 1, 100),
+    )
+    .option(
       '--replace-overflow-pods',
       'delete pods that came to a virtual node without their sidecars, where the API server lets no container be added, for their owners to make new ones',
       false,
@@ -67,6 +74,8 @@ export function addManagerCommand(program: Command, environment: Environment): v
   acceptKruiseFlags(withLogFlags(command)).action((settings: ManagerSettings) => {
     const given = { ...settings, verbosity: settings.v ?? settings.verbosity }
     const gates = readManagerGates(given.featureGates)
+    // V8 lets garbage grow to thrice what is alive; a manager's limit is better spent on pods.
+    setFlagsFromString('--heap-growing-percent=30')
     return serve(given, environment, (service) => {
       const ignored = [...ignoredFlags(command), ...gates.ignored]
       if (ignored.length > 0)
@@ -134,6 +143,7 @@ async function beginManager(
     ...readLeaderSettings(settings),
     namespace,
     replacesOverflowPods: settings.replaceOverflowPods,
+    ...(settings.sidecarsetWorkers !== undefined && { sidecarSetWorkers: settings.sidecarsetWorkers }),
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,
     clock,

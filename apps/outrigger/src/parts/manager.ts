@@ -35,6 +35,8 @@ export interface ManagerPartOptions {
   readonly sortsContainersByName?: boolean
   /** Defaults to false. */
   readonly replacesOverflowPods?: boolean
+  /** Defaults to 3. */
+  readonly sidecarSetWorkers?: number
   /** Defaults to false. */
   readonly allowsPatchPodMetadataByDefault?: boolean
   readonly clock: Clock
