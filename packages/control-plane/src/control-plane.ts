@@ -8,6 +8,7 @@ import {
 } from '@outrigger/controller'
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
 import {
+  type CertificateSigningRequest,
   type ConfigMap,
   type ControllerRevision,
   type CronJob,
@@ -31,6 +32,9 @@ import {
   type ServiceAccount,
   type StatefulSet,
 } from '@outrigger/kube'
+import type { CertificateSigner } from './certificates/certificate-signer.ts'
+import { kubeletServingSigner } from './certificates/kubelet-serving.ts'
+import { createKubeletServingController, signingRequests } from './certificates/kubelet-serving-controller.ts'
 import { createCronJobController } from './cron-job/cron-job-controller.ts'
 import { createDaemonSetController } from './daemon-set/daemon-set-controller.ts'
 import { createDeploymentController } from './deployment/deployment-controller.ts'
@@ -61,6 +65,8 @@ export interface ControlPlaneOptions {
   readonly client: Client
   /** The cluster's CA in PEM, published as `kube-root-ca.crt`. */
   readonly rootCa: string
+  /** Signs the serving certificates of kubelets with the cluster's authority; left out, nobody does. */
+  readonly kubeletSigner?: CertificateSigner
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -171,5 +177,14 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
     createNamespaceController({ ...base, namespaces, discovery }),
     createGarbageCollector({ ...base, discovery, shared }),
   ]
+  if (options.kubeletSigner !== undefined) {
+    const requests = informers.for<CertificateSigningRequest>(signingRequests, {
+      trim,
+      fieldSelector: `spec.signerName=${kubeletServingSigner}`,
+    })
+    controllers.push(
+      createKubeletServingController({ ...base, requests, nodes, signer: options.kubeletSigner }),
+    )
+  }
   return [...recorders, informers, ...controllers]
 }

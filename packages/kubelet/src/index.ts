@@ -18,6 +18,8 @@ export {
   sharedGraceAnnotation,
 } from './pod/pod-life.ts'
 export { sidecarHoldEvent, virtualNodeLabel } from './pod/sidecar-hold.ts'
+// How a node comes by a certificate of the cluster's
+export type { KeyAndRequest, ServingCertificateOptions, ServingNames } from './server/serving-certificate.ts'
 export { stdlogDriver } from './volume/pod-volumes.ts'
 // Which references into other namespaces are resolved
 export {

@@ -26,6 +26,7 @@ import type { PodRuntime, SandboxState } from './runtime.ts'
 import { RuntimeWatch } from './runtime-watch.ts'
 import { KubeletServer, type KubeletServerOptions } from './server/kubelet-server.ts'
 import { LogRotation, type LogRotationOptions } from './server/log-rotation.ts'
+import { ServingCertificate, type ServingCertificateOptions } from './server/serving-certificate.ts'
 import { PodVolumes } from './volume/pod-volumes.ts'
 import { type ReferencePolicy, refuseAllReferences } from './volume/reference-policy.ts'
 import { ReferencedObjects } from './volume/referenced-objects.ts'
@@ -37,6 +38,8 @@ export interface KubeletOptions {
   readonly node: NodeOptions
   /** The HTTPS endpoints; left out, the node has none and logs and exec do not work. */
   readonly server?: Omit<KubeletServerOptions, 'pods' | 'runtime' | 'clock' | 'logger'>
+  /** Asks the cluster for a serving certificate to take the place of the server's; left out, that one stays. */
+  readonly servingCertificate?: ServingCertificateOptions
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -198,6 +201,7 @@ class NodeKubelet implements Kubelet {
     const registration = this.#registration()
     await this.#registerWithPatience(registration, signal)
     ended.push(registration.run(signal))
+    this.#askForCertificate(ended, signal)
     this.#found = groupByPod(await runtime.list(signal))
     this.#pods.onChange({
       onAdd: (pod) => this.#onPod(pod),
@@ -226,6 +230,21 @@ class NodeKubelet implements Kubelet {
       ...this.#options.logRotation,
     })
     ended.push(rotation.run(signal))
+  }
+
+  /** Asked once the node is registered: its addresses are what the names are judged by. */
+  #askForCertificate(ended: Promise<void>[], signal: AbortSignal): void {
+    const { client, clock, random, logger, node, servingCertificate } = this.#options
+    const server = this.#server
+    if (server === undefined || servingCertificate === undefined) return
+    const serving = new ServingCertificate({
+      ...servingCertificate,
+      ...{ client, clock, random, logger },
+      nodeName: node.name,
+      addresses: node.addresses,
+      use: (pair) => server.useCertificate(pair),
+    })
+    ended.push(serving.run(signal))
   }
 
   #registration(): NodeRegistration {

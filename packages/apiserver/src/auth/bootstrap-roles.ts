@@ -113,6 +113,7 @@ const roleDefaults: readonly RoleDefaults[] = [
       `${read} | , | configmaps,secrets`,
       'get | , | persistentvolumeclaims,persistentvolumes',
       'create | , | serviceaccounts/token',
+      'create,get,list,watch | certificates.k8s.io | certificatesigningrequests',
       'create,delete,get,patch,update | coordination.k8s.io | leases',
       `${read} | node.k8s.io | runtimeclasses`,
     ],

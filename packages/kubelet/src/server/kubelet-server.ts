@@ -68,6 +68,11 @@ export class KubeletServer {
     })
   }
 
+  /** Serves new connections with this certificate (PEM); those that are open keep theirs. */
+  useCertificate({ certificate, key }: KubeletServerOptions['tls']): void {
+    this.#server.setSecureContext({ cert: certificate, key, ca: this.#options.clientCa })
+  }
+
   /** Ends all connections. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
