@@ -31,6 +31,11 @@ export const sidecarSetAnnotations = {
   base: 'apps.kruise.io/sidecarset-base',
   /** Ours, value `"true"`: images of native sidecars are upgraded in place as well. */
   updatesNativeSidecars: 'outrigger.dev/update-native-sidecars',
+  /**
+   * Ours: `Fail` lets no pod that the SidecarSet selects be created without it, also while no manager answers. `Ignore`,
+   * or nothing: such pods are created then, without it.
+   */
+  failurePolicy: 'outrigger.dev/failure-policy',
 } as const
 
 /** Labels on a SidecarSet (v1alpha1 view) and on its ControllerRevisions. */

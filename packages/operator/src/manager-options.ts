@@ -79,6 +79,12 @@ export interface ManagerWebhookOptions {
   readonly target?: WebhookTarget | ((port: number) => WebhookTarget)
   /** What to show. Left out: made by the manager and shared by its replicas in a Secret. */
   readonly certificate?: CertificateSource
+  /**
+   * Somebody else keeps the Secret `kruise-webhook-certs` (`tls.crt`, `tls.key`, `ca.crt`) and writes the caBundles, as
+   * cert-manager and its injector do; the manager writes neither. `annotations` go onto both webhook configurations, for
+   * the injector to find them. The gate EnableExternalCerts of kruise-manager.
+   */
+  readonly external?: { readonly annotations?: Readonly<Record<string, string>> }
   /** A name in a certificate that is handed in. Defaults to `localhost`. */
   readonly serverName?: string
   readonly names?: ConfigurationNames

@@ -35,6 +35,7 @@ import {
   type AdmissionHandler,
   type CertificateSource,
   clientConfig,
+  createExternalCertificates,
   createSharedCertificates,
   createWebhookServer,
   type WebhookServer,
@@ -43,6 +44,7 @@ import {
 import { validateBinding } from './admission/binding/binding-handler.ts'
 import { createPodFacts } from './admission/pod/pod-facts.ts'
 import { createPodMutator, createPodValidator } from './admission/pod/pod-handlers.ts'
+import { changesRequirements, createRequiredValidator } from './admission/required-sidecar-sets.ts'
 import {
   convertObjects,
   createSidecarSetValidator,
@@ -56,7 +58,10 @@ import { followPods } from './overflow-replacement/follow-pods.ts'
 import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
 import { ReplacementHints } from './overflow-replacement/replacement-hints.ts'
 import { podIndexes } from './pod-indexes.ts'
-import { createSecretCertificateStore } from './registration/secret-certificate-store.ts'
+import {
+  createSecretCertificateStore,
+  readExternalCertificates,
+} from './registration/secret-certificate-store.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
 import { createUpgradableConditionController } from './sidecar-set-condition/upgradable-condition-controller.ts'
@@ -121,7 +126,7 @@ class OutriggerManager implements Manager {
     this.#options = options
     this.#namespace = options.namespace ?? defaultNames.namespace
     this.#informers = createInformers(options)
-    this.#certificate = options.webhook.certificate ?? this.#sharedCertificates()
+    this.#certificate = options.webhook.certificate ?? this.#ownCertificates()
     this.#server = this.#createServer()
     this.#registration = this.#createRegistration()
     const { lease = {} } = options
@@ -209,7 +214,7 @@ class OutriggerManager implements Manager {
   #definitions() {
     if (!this.#options.convertsVersions) return {}
     const { port } = this.#server.address
-    const authorities = this.#certificate.authorities
+    const authorities = this.#certificate.isExternal ? '' : this.#certificate.authorities
     return {
       conversion: {
         strategy: 'Webhook',
@@ -352,6 +357,7 @@ class OutriggerManager implements Manager {
     const handlers: (readonly [readonly string[], AdmissionHandler])[] = [
       [webhookPaths.mutatePod, this.#whenSynced(createPodMutator(pod))],
       [webhookPaths.validatePod, this.#whenSynced(createPodValidator(pod))],
+      [webhookPaths.validateRequired, this.#whenSynced(createRequiredValidator({ facts }))],
       [webhookPaths.mutateSidecarSet, mutateSidecarSet],
       [
         webhookPaths.validateSidecarSet,
@@ -408,13 +414,14 @@ class OutriggerManager implements Manager {
 
   #createRegistration(): WebhookRegistration {
     const { client, clock, logger, webhook } = this.#options
-    return createWebhookRegistration({
+    const registration = createWebhookRegistration({
       client,
       clock,
       logger,
       server: this.#server,
       certificate: this.#certificate,
-      declarations: webhookDeclarations(this.#namespace),
+      declarations: () => webhookDeclarations(this.#namespace, this.#index),
+      ...(webhook.external?.annotations && { annotations: webhook.external.annotations }),
       names: webhook.names ?? defaultNames.webhooks,
       target: (port) => this.#target(port),
       serverName: webhook.serverName ?? 'localhost',
@@ -422,6 +429,15 @@ class OutriggerManager implements Manager {
       definitions: () =>
         this.#options.convertsVersions ? customResourceDefinitions(this.#definitions()) : [],
     })
+    const notice = (old: SidecarSet | undefined, next: SidecarSet | undefined) => {
+      if (changesRequirements(old, next)) registration.look()
+    }
+    this.#sidecarSets().onChange({
+      onAdd: (sidecarSet) => notice(undefined, sidecarSet),
+      onUpdate: (sidecarSet, old) => notice(old, sidecarSet),
+      onDelete: (sidecarSet) => notice(sidecarSet, undefined),
+    })
+    return registration
   }
 
   #target(port: number): WebhookTarget {
@@ -430,13 +446,15 @@ class OutriggerManager implements Manager {
     return target ?? { service: { namespace: this.#namespace, name: defaultNames.service } }
   }
 
-  #sharedCertificates() {
-    const { client, clock, logger } = this.#options
+  #ownCertificates(): CertificateSource & Runnable {
+    const { client, clock, logger, webhook } = this.#options
+    const secret = { namespace: this.#namespace, name: defaultNames.certificateSecret }
+    if (webhook.external !== undefined) {
+      const read = (signal: AbortSignal) => readExternalCertificates(client, secret, signal)
+      return createExternalCertificates({ read, clock, logger })
+    }
     return createSharedCertificates({
-      store: createSecretCertificateStore(client, {
-        namespace: this.#namespace,
-        name: defaultNames.certificateSecret,
-      }),
+      store: createSecretCertificateStore(client, secret),
       dnsNames: [`${defaultNames.service}.${this.#namespace}.svc`],
       clock,
       logger,

@@ -8,6 +8,11 @@ export interface CertificateSource {
   readonly authorities: string
   /** Calls back after each change of pair or authorities. Returns a function that stops it. */
   onChange(listener: () => void): () => void
+  /**
+   * Whether somebody else writes the authorities into webhook configurations (cert-manager's injector). What stands there
+   * is then left alone. Defaults to false.
+   */
+  readonly isExternal?: boolean
 }
 
 /** A certificate that is handed in and stays. */

@@ -10,6 +10,11 @@ export {
 // Certificates
 export { type CertificateSource, fixedCertificate } from './certificate-source.ts'
 export type { Converter } from './conversion-review.ts'
+export {
+  createExternalCertificates,
+  type ExternalCertificates,
+  type ExternalCertificatesOptions,
+} from './external-certificates.ts'
 // Registering
 export { answers, type Endpoint } from './probe-endpoint.ts'
 export {

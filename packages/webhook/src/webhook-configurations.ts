@@ -33,7 +33,7 @@ export interface ConfigurationNames {
   readonly validating: string
 }
 
-/** The two configurations for these declarations, in their order. */
+/** The two configurations for these declarations, in their order. Without `authorities` they say no caBundle. */
 export function webhookConfigurations(
   names: ConfigurationNames,
   declarations: readonly WebhookDeclaration[],
@@ -84,10 +84,10 @@ export function webhookConfigurations(
   ]
 }
 
-/** The client config of one path, for a webhook or a conversion. */
+/** The client config of one path, for a webhook or a conversion. Without `authorities` it says no caBundle. */
 export function clientConfig(target: WebhookTarget, path: string, authorities: string) {
-  const caBundle = Buffer.from(authorities).toString('base64')
-  if ('url' in target) return { url: `${target.url.replace(/\/$/, '')}${path}`, caBundle }
+  const bundle = authorities === '' ? {} : { caBundle: Buffer.from(authorities).toString('base64') }
+  if ('url' in target) return { url: `${target.url.replace(/\/$/, '')}${path}`, ...bundle }
   const { namespace, name, port = 443 } = target.service
-  return { service: { namespace, name, port, path }, caBundle }
+  return { service: { namespace, name, port, path }, ...bundle }
 }

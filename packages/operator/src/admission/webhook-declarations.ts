@@ -1,12 +1,15 @@
 import { virtualNodeNames } from '@outrigger/api'
+import type { SidecarSetIndex } from '@outrigger/injection'
 import type { LabelSelectorRequirement, RuleWithOperations } from '@outrigger/kube'
 import type { WebhookDeclaration } from '@outrigger/webhook'
 import { guardedUpdate, newlyLabelled } from './guarded-update.ts'
+import { requiredDeclarations } from './required-sidecar-sets.ts'
 
 /** Where each handler is served. The longer spellings are those of OpenKruise's older charts. */
 export const webhookPaths = {
   mutatePod: ['/mutate-pod'],
   validatePod: ['/validate-pod'],
+  validateRequired: ['/validate-required-sidecarsets'],
   mutateSidecarSet: ['/mutate-apps-kruise-io-sidecarset', '/mutate-apps-kruise-io-v1alpha1-sidecarset'],
   validateSidecarSet: ['/validate-apps-kruise-io-sidecarset', '/validate-apps-kruise-io-v1alpha1-sidecarset'],
   validateBinding: ['/validate-sidecarset-alibabacloud-com-sidecarsetresourcebinding'],
@@ -45,9 +48,13 @@ const create: RuleWithOperations = {
  * What the API server must ask us about. Pods that go to virtual nodes for certain, and those that
  * are there, are asked about with failurePolicy Fail: without an answer none of them may start. All
  * others go on without us. Each pod creation falls into exactly one of the entries, because a second call would
- * take the work of the first for the author's. The manager's own namespace is asked about by none.
+ * take the work of the first for the author's. The manager's own namespace is asked about by none. `sidecarSets` are
+ * looked at for those without which no pod may start.
  */
-export function webhookDeclarations(managerNamespace: string): WebhookDeclaration[] {
+export function webhookDeclarations(
+  managerNamespace: string,
+  sidecarSets?: SidecarSetIndex,
+): WebhookDeclaration[] {
   const elsewhere: Requirement[] = [
     isNot('kubernetes.io/metadata.name', managerNamespace),
     { key: 'control-plane', operator: 'DoesNotExist' },
@@ -76,6 +83,7 @@ export function webhookDeclarations(managerNamespace: string): WebhookDeclaratio
       namespaceSelector: { matchExpressions: elsewhere },
       matchConditions: [guardedUpdate],
     },
+    ...(sidecarSets ? requiredDeclarations(sidecarSets, webhookPaths.validateRequired[0], elsewhere) : []),
     ...ownResources(),
   ]
 }

@@ -48,7 +48,9 @@ export async function readExternalCertificates(
     const text = (name: string) => Buffer.from(data[name] ?? '', 'base64').toString('utf8')
     const server = { certificate: text('tls.crt'), privateKey: text('tls.key') }
     // A certificate that signed itself is its own authority.
-    return server.certificate === '' ? undefined : { server, authorities: text('ca.crt') || server.certificate }
+    return server.certificate === ''
+      ? undefined
+      : { server, authorities: text('ca.crt') || server.certificate }
   } catch (error) {
     if (isNotFound(error)) return undefined
     throw error

@@ -1,6 +1,12 @@
 import type { Client } from '@outrigger/client'
 import { aborted, type Clock, type Logger, messageOf, type Runnable } from '@outrigger/foundation'
-import { type CustomResourceDefinition, resources } from '@outrigger/kube'
+import {
+  type CustomResourceDefinition,
+  type MutatingWebhookConfiguration,
+  type ResourceRef,
+  resources,
+  type ValidatingWebhookConfiguration,
+} from '@outrigger/kube'
 import {
   answers,
   type CertificateSource,
@@ -11,15 +17,20 @@ import {
   webhookConfigurations,
 } from '@outrigger/webhook'
 import { ensureObject } from '../ensure-object.ts'
+import { withInjectedBundles } from './injected-bundles.ts'
+import { servesMatchConditions, withoutMatchConditions } from './served-features.ts'
 
 export interface WebhookRegistrationOptions {
-  readonly client: Pick<Client, 'get' | 'create' | 'update'>
+  readonly client: Pick<Client, 'get' | 'create' | 'update' | 'raw'>
   readonly clock: Clock
   readonly logger: Logger
   readonly server: WebhookServer
   readonly certificate: CertificateSource
-  readonly declarations: readonly WebhookDeclaration[]
+  /** What must be registered now. */
+  readonly declarations: () => readonly WebhookDeclaration[]
   readonly names: ConfigurationNames
+  /** Put on both configurations, for an injector of caBundles to find. Defaults to none. */
+  readonly annotations?: Readonly<Record<string, string>>
   /** Asked once the server listens. */
   readonly target: (port: number) => WebhookTarget
   /** A name the certificate holds, for asking ourselves. */
@@ -36,6 +47,8 @@ export interface WebhookRegistrationOptions {
 export interface WebhookRegistration extends Runnable {
   /** Whether the configurations have been written at least once by this process. */
   readonly isRegistered: boolean
+  /** What must be registered may have changed: looks at once instead of after the interval. */
+  look(): void
 }
 
 const startPause = 200
@@ -47,24 +60,40 @@ const startPause = 200
 export function createWebhookRegistration(options: WebhookRegistrationOptions): WebhookRegistration {
   const { client, clock, logger, server, certificate, interval = 60_000 } = options
   let isRegistered = false
+  let waking = new AbortController()
+  const wake = () => waking.abort()
 
   const register = async (signal: AbortSignal): Promise<void> => {
     const { port } = server.address
+    const declarations = (await servesMatchConditions(client, signal))
+      ? options.declarations()
+      : options.declarations().map(withoutMatchConditions)
     const [mutating, validating] = webhookConfigurations(
       options.names,
-      options.declarations,
+      declarations,
       options.target(port),
-      certificate.authorities,
+      certificate.isExternal ? '' : certificate.authorities,
     )
     for (const definition of options.definitions?.() ?? [])
       await ensureObject(client, resources.customResourceDefinitions, definition, signal)
     const outcomes = [
-      await ensureObject(client, resources.mutatingWebhookConfigurations, mutating, signal),
-      await ensureObject(client, resources.validatingWebhookConfigurations, validating, signal),
+      await ensure(resources.mutatingWebhookConfigurations, mutating, signal),
+      await ensure(resources.validatingWebhookConfigurations, validating, signal),
     ]
     if (outcomes.some((outcome) => outcome !== 'unchanged'))
       logger.info('webhooks are registered', { mutating: outcomes[0], validating: outcomes[1] })
     isRegistered = true
+  }
+
+  const ensure = <T extends MutatingWebhookConfiguration | ValidatingWebhookConfiguration>(
+    resource: ResourceRef,
+    configuration: T,
+    signal: AbortSignal,
+  ) => {
+    const { annotations } = options
+    const metadata = { ...configuration.metadata, ...(annotations && { annotations: { ...annotations } }) }
+    const adapt = certificate.isExternal ? withInjectedBundles<T> : undefined
+    return ensureObject<T>(client, resource, { ...configuration, metadata }, signal, adapt)
   }
 
   const answersItself = async (): Promise<boolean> => {
@@ -75,12 +104,12 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
 
   const run = async (signal: AbortSignal): Promise<void> => {
     await Promise.race([server.ready, aborted(signal)])
-    let waking = new AbortController()
-    const wake = () => waking.abort()
     const forget = certificate.onChange(wake)
     signal.addEventListener('abort', wake, { once: true })
     while (!signal.aborted) {
       let pause = interval
+      // What changes while we are at it is seen in another round.
+      if (waking.signal.aborted && !signal.aborted) waking = new AbortController()
       try {
         if (options.isReady() && (await answersItself())) await register(signal)
         else pause = startPause
@@ -90,7 +119,6 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
         pause = 2_000
       }
       await clock.sleep(pause, waking.signal).catch(() => {})
-      if (waking.signal.aborted) waking = new AbortController()
     }
     signal.removeEventListener('abort', wake)
     forget()
@@ -99,6 +127,7 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
   return {
     name: 'webhook registration',
     run,
+    look: wake,
     get isRegistered() {
       return isRegistered
     },
