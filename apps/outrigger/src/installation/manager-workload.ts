@@ -105,7 +105,12 @@ function managerContainer(image: string, replacesOverflowPods: boolean) {
       `--health-probe-addr=:${ports.health}`,
       ...(replacesOverflowPods ? ['--replace-overflow-pods'] : []),
     ],
-    env: [{ name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } }],
+    env: [
+      {
+        name: 'POD_NAMESPACE',
+        valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } },
+      },
+    ],
     ports: Object.entries(ports).map(([portName, containerPort]) => ({ name: portName, containerPort })),
     readinessProbe: probe('/readyz', 2, 2),
     livenessProbe: { ...probe('/healthz', 10, 3), initialDelaySeconds: 15 },
