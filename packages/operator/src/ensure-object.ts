@@ -7,13 +7,14 @@ export type Ensured = 'created' | 'updated' | 'unchanged'
 /**
  * Makes an object be as wanted in the fields that are given; what others or the server added beside
  * them stays. A list is wanted as a whole. Writes only if something differs, guarded by the resource
- * version, and looks again when somebody was faster.
+ * version, and looks again when somebody was faster. `adapt` may put into what is wanted what others wrote into a list.
  */
 export async function ensureObject<T extends KubeObject>(
   client: Pick<Client, 'get' | 'create' | 'update'>,
   resource: ResourceRef,
   wanted: T,
   signal: AbortSignal,
+  adapt: (wanted: T, found: T) => T = (same) => same,
 ): Promise<Ensured> {
   const key = { namespace: wanted.metadata.namespace ?? '', name: wanted.metadata.name }
   for (let attempt = 1; ; attempt++) {
@@ -26,8 +27,9 @@ export async function ensureObject<T extends KubeObject>(
         await client.create<T>(resource, wanted, { signal })
         return 'created'
       }
-      if (contains(found, wanted)) return 'unchanged'
-      await client.update<T>(resource, merged(found, wanted) as T, { signal })
+      const adapted = adapt(wanted, found)
+      if (contains(found, adapted)) return 'unchanged'
+      await client.update<T>(resource, merged(found, adapted) as T, { signal })
       return 'updated'
     } catch (error) {
       if (attempt >= 5 || !(isConflict(error) || isAlreadyExists(error))) throw error

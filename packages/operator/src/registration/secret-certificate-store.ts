@@ -1,6 +1,6 @@
 import { type Client, isAlreadyExists, isConflict, isNotFound } from '@outrigger/client'
 import { type ObjectKey, resources, type Secret } from '@outrigger/kube'
-import type { CertificateStore, StoredCertificates } from '@outrigger/webhook'
+import type { CertificateStore, ExternalCertificates, StoredCertificates } from '@outrigger/webhook'
 
 /** Webhook certificates in a Secret, under the keys OpenKruise uses. */
 export function createSecretCertificateStore(
@@ -34,6 +34,26 @@ export function createSecretCertificateStore(
         throw error
       }
     },
+  }
+}
+
+/** The pair and its authority that cert-manager keeps in a Secret. Reads only. */
+export async function readExternalCertificates(
+  client: Pick<Client, 'get'>,
+  key: ObjectKey,
+  signal: AbortSignal,
+): Promise<ExternalCertificates | undefined> {
+  try {
+    const { data = {} } = await client.get<Secret>(resources.secrets, key, { signal })
+    const text = (name: string) => Buffer.from(data[name] ?? '', 'base64').toString('utf8')
+    const server = { certificate: text('tls.crt'), privateKey: text('tls.key') }
+    // A certificate that signed itself is its own authority.
+    return server.certificate === ''
+      ? undefined
+      : { server, authorities: text('ca.crt') || server.certificate }
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
   }
 }
 
