@@ -69,7 +69,7 @@ export class ServingCertificate implements Runnable {
       try {
         const renewIn = await this.#obtain(signal)
         pause = renewIn === undefined ? Math.min(pause * 2, hour) : 1_000
-        await clock.sleep(renewIn ?? pause, signal)
+        await this.#sleep(renewIn ?? pause, signal)
       } catch (error) {
         if (signal.aborted) return
         // A cluster that refuses requests will refuse the next one too.
@@ -139,6 +139,13 @@ export class ServingCertificate implements Runnable {
       if (waited >= deadline) this.#warn(`nobody has signed request ${name} yet`)
       if (waited >= patience) return undefined
     }
+  }
+
+  /** In steps: a timer counts no more than 24 days, and clocks of machines that slept are read again. */
+  async #sleep(time: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    const end = clock.now() + time
+    for (let left = time; left > 0; left = end - clock.now()) await clock.sleep(Math.min(left, hour), signal)
   }
 
   #names(): ServingNames {
