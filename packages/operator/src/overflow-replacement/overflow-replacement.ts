@@ -9,7 +9,7 @@ import {
   type Source,
   waitForChange,
 } from '@outrigger/controller'
-import { type Clock, formatTime } from '@outrigger/foundation'
+import { type Clock, formatMicroTime } from '@outrigger/foundation'
 import { type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod, parseKey, resources } from '@outrigger/kube'
 import { ownerOf, type ReplaceableOwner } from './replaceable-owner.ts'
@@ -158,7 +158,7 @@ class Replacement implements OverflowReplacement {
   async #mark(live: Pod, owner: ReplaceableOwner, signal: AbortSignal): Promise<Outcome> {
     const { clock, client } = this.#options
     const { uid = '', resourceVersion } = live.metadata
-    const mark = replacementMark(uid, formatTime(clock.now()))
+    const mark = replacementMark(uid, formatMicroTime(clock.now()))
     const body = {
       metadata: { uid, resourceVersion, annotations: { [podAnnotations.replacementMark]: mark } },
     }
@@ -174,6 +174,7 @@ class Replacement implements OverflowReplacement {
   async #delete(live: Pod, { owner, missing }: Step, signal: AbortSignal): Promise<Outcome> {
     const { uid, resourceVersion } = live.metadata
     const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) }
+    this.#pace.leaving(owner.key, uid ?? '')
     await this.#options.client.delete(resources.pods, parseKey(keyOf(live)), { preconditions, signal })
     const message = `${missing}. It was deleted before it started, so that ${nameOf(owner)} makes one that is sent to a virtual node and gets them at creation`
     this.#say(live, { type: 'Normal', reason: 'PodReplacedForSidecars', message })

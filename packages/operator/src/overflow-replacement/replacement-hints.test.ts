@@ -29,13 +29,13 @@ function ownedPod(
   return { ...plain, metadata: { ...plain.metadata, ownerReferences } }
 }
 
-const marked = (name: string, kind?: string) =>
+const marked = (name: string, kind?: string, time = '2026-01-01T00:00:00Z') =>
   ownedPod(
     name,
     {
       spec: { nodeName: 'vk' },
       annotations: {
-        'outrigger.dev/replaced-for-sidecars': replacementMark(`uid-of-${name}`, '2026-01-01T00:00:00Z'),
+        'outrigger.dev/replaced-for-sidecars': replacementMark(`uid-of-${name}`, time),
       },
     },
     kind,
@@ -49,38 +49,68 @@ const replacing = (name: string, replaced: string) =>
     },
   })
 
+/** Shows a marked pod long enough for its mark to count. */
+async function mark(...args: Parameters<typeof marked>): Promise<void> {
+  pods.put(marked(...args))
+  await clock.advance(500)
+}
+
 const take = (name: string, kind?: string) => hints.take(ownedPod(name, {}, kind), false)?.name
 
 describe('hints about replacements', () => {
-  it('give each deleted pod one new pod of the same owner', () => {
+  it('do not count before a mark has stood for a while: the pod is not deleted yet', async () => {
     pods.put(marked('a'))
-    pods.put(marked('b'))
-    expect(hints.take(ownedPod('x', {}, 'ReplicaSet', 'owner-2'), false)).toBeUndefined()
-    expect([take('x'), take('y'), take('z')]).toEqual(['a', 'b', undefined])
+    await clock.advance(499)
+    expect(take('x')).toBeUndefined()
+    await clock.advance(1)
+    expect(take('x')).toBe('a')
   })
 
-  it('are not taken by a dry run', () => {
-    pods.put(marked('a'))
+  it('give each deleted pod one new pod of the same owner', async () => {
+    await mark('a')
+    await mark('b')
+    expect(hints.take(ownedPod('x', {}, 'ReplicaSet', 'owner-2'), false)).toBeUndefined()
+    expect([take('x'), take('y'), take('z')].sort()).toEqual(['a', 'b', undefined])
+  })
+
+  it('are not taken by a dry run', async () => {
+    await mark('a')
     expect(hints.take(ownedPod('x'), true)?.name).toBe('a')
     expect(take('x')).toBe('a')
   })
 
   it('are given again when the pod that took one was not created', async () => {
-    pods.put(marked('a'))
+    await mark('a')
     expect(take('x')).toBe('a')
     await clock.advance(10_000)
     expect(take('y')).toBe('a')
   })
 
-  it('end when any replica has created the replacement', () => {
+  it('go to pods that are ending before those that are only marked, and to the last mark first', async () => {
+    await mark('a')
+    await mark('b')
+    expect(hints.take(ownedPod('x'), true)?.name).toBe('b')
+    pods.remove(marked('a'))
+    expect([take('x'), take('y')]).toEqual(['a', 'b'])
+  })
+
+  it('open again for a pod that is marked anew: another was replaced in its name', async () => {
     pods.put(marked('a'))
+    pods.put(replacing('x', 'a'))
+    await mark('a', 'ReplicaSet', '2026-01-01T00:01:00Z')
+    pods.put(replacing('x', 'a'))
+    expect(take('y')).toBe('a')
+  })
+
+  it('end when any replica has created the replacement', async () => {
+    await mark('a')
     pods.put(replacing('x', 'a'))
     expect(take('y')).toBeUndefined()
   })
 
-  it('do not come back when the replacement is seen first', () => {
+  it('do not come back when the replacement is seen first', async () => {
     pods.put(replacing('x', 'a'))
-    pods.put(marked('a'))
+    await mark('a')
     expect(take('y')).toBeUndefined()
   })
 
@@ -101,8 +131,8 @@ describe('hints about replacements', () => {
     expect(take('x')).toBeUndefined()
   })
 
-  it('are for the namesake alone where names are kept', () => {
-    pods.put(marked('web-0', 'StatefulSet'))
+  it('are for the namesake alone where names are kept', async () => {
+    await mark('web-0', 'StatefulSet')
     expect([take('web-1', 'StatefulSet'), take('web-0', 'StatefulSet')]).toEqual([undefined, 'web-0'])
   })
 

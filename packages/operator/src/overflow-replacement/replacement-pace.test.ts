@@ -53,6 +53,14 @@ describe('the pace of replacements', () => {
     expect(pace.enter(owner, 'd')).toMatchObject({ is: 'later', failures: 1 })
   })
 
+  it('counts a replacement for the pod that left, although it is taken for that of another', () => {
+    const pace = new ReplacementPace(new ManualClock())
+    pace.enter(owner, 'a')
+    pace.leaving(owner, 'a')
+    pace.succeeded(owner, 'marked by the leader before')
+    expect(pace.room(owner)).toBe(2)
+  })
+
   it('waits half a minute for the replacement of a pod that is gone', async () => {
     const clock = new ManualClock()
     const pace = new ReplacementPace(clock)

@@ -11,6 +11,7 @@ export type Turn =
 
 interface Flight {
   readonly began: number
+  isLeaving: boolean
   markedAt: number | undefined
   deadline: number
 }
@@ -61,13 +62,19 @@ export class ReplacementPace {
     if (failures >= maxFailures) return { is: 'never', failures }
     if (state.pausedUntil > now) return { is: 'later', after: state.pausedUntil - now, failures }
     if (state.flights.size >= state.window) return { is: 'later', after: lookAfter, failures }
-    state.flights.set(uid, { began: now, markedAt: undefined, deadline: now + flightTime })
+    state.flights.set(uid, { began: now, isLeaving: false, markedAt: undefined, deadline: now + flightTime })
     return { is: 'now', markedAt: undefined }
   }
 
   marked(owner: string, uid: string): void {
     const flight = this.#owners.get(owner)?.flights.get(uid)
     if (flight !== undefined) flight.markedAt = this.#clock.monotonic()
+  }
+
+  /** The pod is being deleted. */
+  leaving(owner: string, uid: string): void {
+    const flight = this.#owners.get(owner)?.flights.get(uid)
+    if (flight !== undefined) flight.isLeaving = true
   }
 
   /** The pod is gone; its replacement is due. */
@@ -82,11 +89,16 @@ export class ReplacementPace {
     this.#owners.get(owner)?.flights.delete(uid)
   }
 
-  /** A pod with sidecars came in the place of this one. */
+  /**
+   * A pod with sidecars came in the place of this one; or of another that is leaving, which a webhook cannot always tell
+   * apart.
+   */
   succeeded(owner: string, uid: string): void {
     const state = this.#owners.get(owner)
     if (state === undefined) return
-    state.flights.delete(uid)
+    const isRight = state.flights.get(uid)?.isLeaving
+    const leaving = isRight ? uid : [...state.flights].find(([, { isLeaving }]) => isLeaving)?.[0]
+    state.flights.delete(leaving ?? uid)
     state.failures = 0
     state.pausedUntil = 0
     state.window = Math.min(largestWindow, state.window * 2)
