@@ -6,6 +6,7 @@ describe('gates of the manager', () => {
     expect(readManagerGates({}).gates.EnableSortSidecarContainerByName).toBe(false)
     const { gates } = readManagerGates({ AllAlpha: true, EnableSortSidecarContainerByName: false })
     expect(gates).toEqual({
+      EnableExternalCerts: true,
       EnableSortSidecarContainerByName: false,
       SidecarSetPatchPodMetadataDefaultsAllowed: true,
     })

@@ -77,6 +77,7 @@ export function ignoredFlags(command: Command): string[] {
 
 /** Gates of kruise-manager: those that decide something here, and what they decide when nobody says. */
 const meaningful = {
+  EnableExternalCerts: false,
   EnableSortSidecarContainerByName: false,
   SidecarSetPatchPodMetadataDefaultsAllowed: false,
 } as const
@@ -94,7 +95,6 @@ const foreign = new Set([
   'DaemonWatchingPod',
   'DefaultHostNetworkHostPortsInPodTemplates',
   'DeletionProtectionForCRDCascadingGate',
-  'EnableExternalCerts',
   'EnablePodProbeMarkerOnServerless',
   'EnhancedLivenessProbe',
   'ForceDeleteTimeoutExpectationGate',
@@ -145,6 +145,7 @@ export function readManagerGates(given: Readonly<Record<string, boolean>>): Mana
   const isOn = (name: ManagerGate) => given[name] ?? (all || meaningful[name])
   return {
     gates: {
+      EnableExternalCerts: isOn('EnableExternalCerts'),
       EnableSortSidecarContainerByName: isOn('EnableSortSidecarContainerByName'),
       SidecarSetPatchPodMetadataDefaultsAllowed: isOn('SidecarSetPatchPodMetadataDefaultsAllowed'),
     },

@@ -43,6 +43,15 @@ export function parseFeatureGates(text: string): Readonly<Record<string, boolean
   return gates
 }
 
+/** `key=value`; the value may be empty and may hold further signs. @throws UserError that names the flag. */
+export function parsePair(flag: string): (text: string) => readonly [key: string, value: string] {
+  return (text) => {
+    const equals = text.indexOf('=')
+    if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)]
+    throw new UserError(`${flag} ${text} is not of the form KEY=VALUE`, `for example ${flag} example.com/a=b`)
+  }
+}
+
 /** Adds a flag's value to those given before. */
 export function collect<T>(
   parse: (text: string) => T,

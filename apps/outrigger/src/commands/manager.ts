@@ -16,7 +16,7 @@ import { createOpsServer, type OpsAnswer } from '../ops/ops-server.ts'
 import { findOwnUser } from '../own-user.ts'
 import { ensureManagerGround } from '../parts/ensure-rights.ts'
 import { createManagerPart, type ManagerPartOptions } from '../parts/manager.ts'
-import { type LogSettings, parseFeatureGates, parseNumber } from '../settings.ts'
+import { collect, type LogSettings, parseFeatureGates, parseNumber, parsePair } from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
 
 interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSettings {
@@ -28,6 +28,7 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly shutdownDelay?: number
   readonly replaceOverflowPods: boolean
   readonly sidecarsetWorkers?: number
+  readonly webhookAnnotation: readonly (readonly [string, string])[]
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly v?: number
 }
@@ -53,6 +54,12 @@ export function addManagerCommand(program: Command, environment: Environment): v
       'gates of kruise-manager, for example A=true,B=false',
       parseFeatureGates,
       {},
+    )
+    .option(
+      '--webhook-annotation <key=value>',
+      'with the gate EnableExternalCerts: annotation of the webhook configurations, for who writes their caBundle; repeatable',
+      collect(parsePair('--webhook-annotation')),
+      [],
     )
     .option(
       '--sidecarset-workers <number>',
@@ -150,6 +157,9 @@ async function beginManager(
     random,
     logger,
     port,
+    ...(gates.EnableExternalCerts && {
+      external: { annotations: Object.fromEntries(settings.webhookAnnotation) },
+    }),
     ...(!isInPod && { url: await developmentUrl(settings, port, environment, clock.now()) }),
   })
   manager = part

@@ -27,6 +27,8 @@ export interface ManagerPartOptions {
     /** A name in the serving certificate. */
     readonly serverName: string
   }
+  /** Behind the Service: somebody else keeps the certificates, with these annotations on the webhook configurations. */
+  readonly external?: { readonly annotations: Readonly<Record<string, string>> }
   /** Port of the webhooks behind the Service. */
   readonly port?: number
   /** The manager's own namespace. Defaults to `kruise-system`. */
@@ -57,12 +59,12 @@ export function createManagerPart(options: ManagerPartOptions): Manager {
 }
 
 function createPart(options: ManagerPartOptions): Manager {
-  const { url, port, ...manager } = options
+  const { url, port, external, ...manager } = options
   return createManager({
     ...manager,
     webhook:
       url === undefined
-        ? { listen: { port: port ?? 9876 } }
+        ? { listen: { port: port ?? 9876 }, ...(external && { external }) }
         : {
             listen: { host: url.host, port: url.port },
             target: (taken) => ({
