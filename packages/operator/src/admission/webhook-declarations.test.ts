@@ -1,6 +1,10 @@
+import { SidecarSetIndex } from '@outrigger/injection'
 import { compileLabelSelector } from '@outrigger/kube'
+import type { AdmissionRequest } from '@outrigger/webhook'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { filebeat } from '../testdata/objects.ts'
+import { mutateSidecarSet } from './sidecar-set/sidecar-set-handlers.ts'
 import { webhookDeclarations } from './webhook-declarations.ts'
 
 const declarations = webhookDeclarations('kruise-system')
@@ -62,5 +66,44 @@ describe('the webhooks for pod creation', () => {
 
   it('have names of their own', () => {
     expect(new Set(declarations.map(({ name }) => name)).size).toBe(declarations.length)
+  })
+})
+
+describe('required SidecarSets', () => {
+  const required = (name: string, spec: object) => ({
+    ...filebeat(),
+    metadata: { name, annotations: { 'outrigger.dev/failure-policy': 'Fail' } },
+    spec: { ...filebeat().spec, ...spec },
+  })
+  const entries = (...sets: ReturnType<typeof required>[]) =>
+    webhookDeclarations('kruise-system', new SidecarSetIndex(sets)).filter(({ path }) =>
+      path.includes('required'),
+    )
+
+  it('are asked for with their own selectors, outside of the manager’s namespace', () => {
+    const [entry] = entries(required('a', { namespaceSelector: { matchLabels: { team: 'x' } } }))
+    const asks = (labels: Record<string, string>, ofNamespace: Record<string, string>) =>
+      compileLabelSelector(entry?.objectSelector ?? {}).matches(labels) &&
+      compileLabelSelector(entry?.namespaceSelector ?? {}).matches(ofNamespace)
+    const labels = filebeat().spec.selector?.matchLabels ?? {}
+    expect(asks(labels, { team: 'x', 'kubernetes.io/metadata.name': 'shop' })).toBe(true)
+    expect(asks(labels, { team: 'y', 'kubernetes.io/metadata.name': 'shop' })).toBe(false)
+    expect(asks(labels, { team: 'x', 'kubernetes.io/metadata.name': 'kruise-system' })).toBe(false)
+    expect(asks({ app: 'other' }, { team: 'x', 'kubernetes.io/metadata.name': 'shop' })).toBe(false)
+  })
+
+  it('with an empty selector, which selects nothing, are asked for never', () => {
+    expect(entries(required('a', { selector: {} }))).toEqual([])
+  })
+
+  it('with a value nobody knows draw a warning', async () => {
+    const object = required('a', {})
+    object.metadata.annotations['outrigger.dev/failure-policy'] = 'fail'
+    const resource = { group: 'apps.kruise.io', version: 'v1alpha1', resource: 'sidecarsets' }
+    const request = { resource, object, operation: 'CREATE' } as unknown as AdmissionRequest
+    const answer = await mutateSidecarSet(request, new AbortController().signal)
+    expect(answer.warnings).toContain(
+      'metadata.annotations[outrigger.dev/failure-policy]: "fail" means nothing; say Fail or Ignore',
+    )
   })
 })

@@ -4,6 +4,7 @@ import {
   type MetadataWhitelist,
   pullPolicyWarnings,
   type SidecarSet,
+  sidecarSetAnnotations,
   sidecarSetAtRevision,
   sidecarSetErrors,
   sidecarSetShapeErrors,
@@ -31,9 +32,16 @@ export const mutateSidecarSet: AdmissionHandler = (request) =>
     return {
       allowed: true,
       patch: createJsonPatch(sidecarSet, defaulted),
-      warnings: [...warnings, ...policies],
+      warnings: [...warnings, ...policies, ...failurePolicyWarnings(sidecarSet)],
     }
   })
+
+function failurePolicyWarnings({ metadata }: SidecarSet): string[] {
+  const name = sidecarSetAnnotations.failurePolicy
+  const value = metadata.annotations?.[name]
+  if (value === undefined || value === 'Fail' || value === 'Ignore') return []
+  return [`metadata.annotations[${name}]: ${JSON.stringify(value)} means nothing; say Fail or Ignore`]
+}
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */
 export function createSidecarSetValidator(
