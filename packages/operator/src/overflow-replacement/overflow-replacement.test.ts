@@ -269,7 +269,9 @@ describe('a pod that overflowed to a virtual node of a stock API server', () => 
     await clock.advance(5_000)
     expect(said[0]?.draft).toMatchObject({
       reason: 'SidecarsNeedReplacement',
-      message: expect.stringContaining('It could not be replaced: cannot delete pods'),
+      message: expect.stringContaining(
+        'It could not be replaced: cannot delete pods (outrigger install --replace-overflow-pods gives',
+      ),
     })
   })
 })

@@ -43,6 +43,7 @@ export interface OverflowReplacement {
 /** Milliseconds between mark and deletion: until then every replica's watch has shown the mark. */
 const settleTime = 1_000
 const lookInterval = 60_000
+const rightsRemedy = 'outrigger install --replace-overflow-pods gives the manager the right to delete pods'
 const retryInterval = 2_000
 
 /**
@@ -149,7 +150,8 @@ class Replacement implements OverflowReplacement {
       if (isConflict(error) || !(error instanceof ApiError) || ![400, 403, 422].includes(error.code))
         throw error
       this.#pace.failed(owner.key, uid)
-      this.#say(pod, needsReplacement(`${step.missing}. It could not be replaced: ${error.message}`))
+      const remedy = error.reason === 'Forbidden' ? ` (${rightsRemedy})` : ''
+      this.#say(pod, needsReplacement(`${step.missing}. It could not be replaced: ${error.message}${remedy}`))
       return lookAgain(lookInterval)
     }
   }
