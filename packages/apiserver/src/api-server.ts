@@ -31,6 +31,7 @@ import { listen } from './http/https-server.ts'
 import { ServerMetrics } from './http/metrics.ts'
 import { Router } from './http/router.ts'
 import { builtInResources } from './kinds/built-in-resources.ts'
+import { createKubernetesService } from './kubernetes-service.ts'
 import { OpenApiDocuments } from './openapi/openapi-documents.ts'
 import type { ConnectHandler } from './registry/connect.ts'
 import { collectionFor } from './registry/conversion.ts'
@@ -382,9 +383,21 @@ async function listenUntil(
     router,
   )
   url = `https://${host.includes(':') ? `[${host}]` : host}:${server.port}`
-  onReady({ url, port: server.port })
-  await aborted(signal)
-  isStopping = true
-  stopping.abort(new Error('the server stops'))
-  await server.close()
+  const own = createKubernetesService({
+    objects,
+    clock,
+    logger,
+    host,
+    port: server.port,
+    ...(options.serviceCidr === undefined ? {} : { serviceCidr: options.serviceCidr }),
+  })
+  try {
+    await own.ensure()
+    onReady({ url, port: server.port })
+    await Promise.all([aborted(signal), runSafely(own, logger, signal)])
+  } finally {
+    isStopping = true
+    stopping.abort(new Error('the server stops'))
+    await server.close()
+  }
 }

@@ -1,6 +1,8 @@
 // One node's kubelet
 export { createKubelet, type Kubelet, type KubeletOptions } from './kubelet.ts'
 export {
+  type ApiServerPlace,
+  apiServerPlace,
   type NodeOptions,
   nodeLabels,
   nodeTaints,

@@ -17,6 +17,7 @@ import { type NodeOptions, nodeLabels } from './node/node-options.ts'
 import { NodeRegistration } from './node/node-registration.ts'
 import { refusePod, refuseResize } from './node/pod-admission.ts'
 import { ResourceLedger } from './node/resource-ledger.ts'
+import { namedServices } from './pod/named-services.ts'
 import type { NodeContext } from './pod/node-context.ts'
 import type { PodLife } from './pod/pod-life.ts'
 import { PodWorker } from './pod/pod-worker.ts'
@@ -317,9 +318,11 @@ class NodeKubelet implements Kubelet {
       )
     }
     const { store } = this.#services
-    const master = store.get('default/kubernetes')
-    const own = store.byIndex('namespace', namespace)
-    return master === undefined || namespace === 'default' ? own : [master, ...own]
+    return namedServices(
+      store.get('default/kubernetes'),
+      store.byIndex('namespace', namespace),
+      this.#options.node.apiServer,
+    )
   }
 
   // -- pods

@@ -79,6 +79,7 @@ async function begin(settings: NodeSettings, environment: Environment, service: 
     address,
     port: settings.port,
     serving: await servingPair(directory.pki, name, address, service),
+    apiServer: findConnection(settings, environment).server,
     clientCa: await clientAuthority(client, settings, environment, service.signal),
     clock,
     random,

@@ -4,7 +4,7 @@ import type { KeyPair } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
 import { createInformer, runAll } from '@outrigger/controller'
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
-import { createKubelet, virtualCapacity } from '@outrigger/kubelet'
+import { apiServerPlace, createKubelet, virtualCapacity } from '@outrigger/kubelet'
 import type { PodRuntime } from '@outrigger/kubelet/runtime'
 import { bindingPolicy, bindingResource } from './grants.ts'
 
@@ -20,6 +20,8 @@ export interface NodePartOptions {
   readonly serving: KeyPair
   /** PEM of the authority whose clients may call the node's endpoints. */
   readonly clientCa: string
+  /** URL of the API server, for the environment of containers; left out, they are told of none. */
+  readonly apiServer?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly clock: Clock
   readonly random: Random
@@ -51,6 +53,8 @@ export function createNode(options: NodePartOptions): Runnable & { readonly read
         // An API server tries host names first, by default. Only this machine's own is one that can be resolved.
         ...(options.name === hostname() ? [{ type: 'Hostname', address: options.name }] : []),
       ],
+      // Nothing routes cluster IPs to our containers.
+      apiServer: options.apiServer === undefined ? 'none' : apiServerPlace(options.apiServer),
       ...(options.labels && { labels: options.labels }),
     },
     server: {

@@ -1,6 +1,24 @@
 import type { NodeAddress, Taint } from '@outrigger/kube'
 import type { Amount } from '../pod/amount.ts'
 
+/** Host name or address, without brackets, and port. */
+export interface ApiServerPlace {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * The place of an API server that the node reaches under `url`, for its containers. `none` where that leads to the
+ * machine itself, or nowhere: inside a container it would be the container. @throws TypeError when it is no URL
+ */
+export function apiServerPlace(url: string): ApiServerPlace | 'none' {
+  const { hostname, port, protocol } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (host === 'localhost' || host.startsWith('127.') || ['0.0.0.0', '::', '::1'].includes(host))
+    return 'none'
+  return { host, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) }
+}
+
 /** What a node says of itself. */
 export interface NodeOptions {
   readonly name: string
@@ -23,6 +41,12 @@ export interface NodeOptions {
   readonly kernelVersion?: string
   readonly machineId?: string
   readonly bootId?: string
+  /**
+   * Where containers find the API server, for nodes on which nothing routes cluster IPs: named in the place of the
+   * cluster IP of `default/kubernetes` in their environment. `none` leaves those variables out, for an API server that
+   * containers cannot reach. Defaults to the cluster IP, as on any node.
+   */
+  readonly apiServer?: ApiServerPlace | 'none'
   /** Taken for a pod's environment and hosts file. Defaults to `cluster.local` and no servers. */
   readonly dns?: { readonly servers: readonly string[]; readonly domain: string }
 }

@@ -19,6 +19,11 @@ const defaultPorts = [30000, 32767] as const
 const holdFor = 30_000
 const attempts = 64
 
+/** The address of the Service `default/kubernetes`: the first of the range. */
+export function apiServiceIp(cidr: string = defaultCidr): string {
+  return formatIp(parseCidr(cidr).base + 1)
+}
+
 /**
  * Keeps the addresses of all services in two maps, filled once from what is stored and then kept up by every
  * write, so that drawing one costs the same however many there are.
