@@ -46,6 +46,21 @@ describe('a virtual node', () => {
     expect(node.api.all(resources.leases)).toHaveLength(1)
   })
 
+  test('leaves the taints alone that the control plane added while it was away', async () => {
+    node = await aNode(virtual)
+    const away = structuredClone(node.node()!)
+    const taints = [
+      { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' },
+      ...(away.spec.taints ?? []),
+    ]
+    node.api.put(resources.nodes, { ...away, spec: { ...away.spec, taints } })
+    await node.stop()
+    node = await node.restart()
+
+    expect(node.node()?.spec.taints).toEqual(taints)
+    expect(node.node()?.status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True')
+  })
+
   test('starts a pod only once its sidecars are decided', async () => {
     node = await aNode(virtual)
     node.api.put(resources.pods, aPod())

@@ -75,7 +75,9 @@ export async function listen(options: HttpsServerOptions, router: Router): Promi
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const session of sessions) session.close()
       const idle = router.idle()
-      await Promise.race([idle, options.clock.sleep(gracePeriod)])
+      const waiting = new AbortController()
+      await Promise.race([idle, options.clock.sleep(gracePeriod, waiting.signal).catch(() => {})])
+      waiting.abort()
       for (const session of sessions) session.destroy()
       for (const socket of sockets) socket.destroy()
       await closed

@@ -120,8 +120,9 @@ export class NodeRegistration implements Runnable {
         if (!isAlreadyExists(error)) throw error
       }
     }
-    // A node that was here before keeps what others have put on it; what is ours is set right.
-    const body = { metadata: { labels }, ...(taints.length > 0 && { spec: { taints: [...taints] } }) }
+    // Taints belong to the control plane once the node exists, as with every kubelet: it has added its own
+    // while we were away, and NodeRestriction lets no node change them.
+    const body = { metadata: { labels } }
     return client.patch<Node>(resources.nodes, key, { type: 'strategic', body }, { signal })
   }
 
