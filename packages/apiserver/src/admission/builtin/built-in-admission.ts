@@ -11,6 +11,7 @@ import { defaultTolerationSeconds } from './default-tolerations.ts'
 import { createLimitRanger } from './limit-ranger.ts'
 import { createNamespaceLifecycle } from './namespace-lifecycle.ts'
 import { createNodeRestriction } from './node-restriction.ts'
+import { createPodResize } from './pod-resize.ts'
 import { createPodSecurity } from './pod-security.ts'
 import { createPriority } from './priority.ts'
 import { createResourceQuota } from './resource-quota.ts'
@@ -28,6 +29,7 @@ export function builtInAdmission(environment: KindsEnvironment): readonly Admiss
     createNodeRestriction(environment),
     taintNodesByCondition,
     createPodSecurity(environment),
+    createPodResize(environment),
     createPriority(environment),
     defaultTolerationSeconds,
     createDefaultStorageClass(environment),
