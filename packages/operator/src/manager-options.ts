@@ -74,9 +74,13 @@ export interface ManagerWebhookOptions {
   readonly listen: { readonly host?: string; readonly port: number }
   /**
    * How the API server reaches us. A function is told the port that was taken. Defaults to the
-   * Service `kruise-webhook-service` in the manager's namespace.
+   * Service in the manager's namespace.
    */
   readonly target?: WebhookTarget | ((port: number) => WebhookTarget)
+  /** The Service in front of the manager's webhooks. Defaults to `kruise-webhook-service`. */
+  readonly service?: string
+  /** The Secret that holds their certificates. Defaults to `kruise-webhook-certs`. */
+  readonly certificateSecret?: string
   /** What to show. Left out: made by the manager and shared by its replicas in a Secret. */
   readonly certificate?: CertificateSource
   /**

@@ -441,21 +441,22 @@ class OutriggerManager implements Manager {
   }
 
   #target(port: number): WebhookTarget {
-    const { target } = this.#options.webhook
+    const { target, service = defaultNames.service } = this.#options.webhook
     if (typeof target === 'function') return target(port)
-    return target ?? { service: { namespace: this.#namespace, name: defaultNames.service } }
+    return target ?? { service: { namespace: this.#namespace, name: service } }
   }
 
   #ownCertificates(): CertificateSource & Runnable {
     const { client, clock, logger, webhook } = this.#options
-    const secret = { namespace: this.#namespace, name: defaultNames.certificateSecret }
+    const { service = defaultNames.service, certificateSecret = defaultNames.certificateSecret } = webhook
+    const secret = { namespace: this.#namespace, name: certificateSecret }
     if (webhook.external !== undefined) {
       const read = (signal: AbortSignal) => readExternalCertificates(client, secret, signal)
       return createExternalCertificates({ read, clock, logger })
     }
     return createSharedCertificates({
       store: createSecretCertificateStore(client, secret),
-      dnsNames: [`${defaultNames.service}.${this.#namespace}.svc`],
+      dnsNames: [`${service}.${this.#namespace}.svc`],
       clock,
       logger,
     })

@@ -157,6 +157,8 @@ async function beginManager(
     random,
     logger,
     port,
+    ...(variables['SERVICE_NAME'] && { service: variables['SERVICE_NAME'] }),
+    ...(variables['SECRET_NAME'] && { certificateSecret: variables['SECRET_NAME'] }),
     ...(gates.EnableExternalCerts && {
       external: { annotations: Object.fromEntries(settings.webhookAnnotation) },
     }),

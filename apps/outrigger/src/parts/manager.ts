@@ -29,6 +29,10 @@ export interface ManagerPartOptions {
   }
   /** Behind the Service: somebody else keeps the certificates, with these annotations on the webhook configurations. */
   readonly external?: { readonly annotations: Readonly<Record<string, string>> }
+  /** The Service in front of the webhooks. Defaults to `kruise-webhook-service`. */
+  readonly service?: string
+  /** The Secret of their certificates. Defaults to `kruise-webhook-certs`. */
+  readonly certificateSecret?: string
   /** Port of the webhooks behind the Service. */
   readonly port?: number
   /** The manager's own namespace. Defaults to `kruise-system`. */
@@ -59,12 +63,17 @@ export function createManagerPart(options: ManagerPartOptions): Manager {
 }
 
 function createPart(options: ManagerPartOptions): Manager {
-  const { url, port, external, ...manager } = options
+  const { url, port, external, service, certificateSecret, ...manager } = options
   return createManager({
     ...manager,
     webhook:
       url === undefined
-        ? { listen: { port: port ?? 9876 }, ...(external && { external }) }
+        ? {
+            listen: { port: port ?? 9876 },
+            ...(service !== undefined && { service }),
+            ...(certificateSecret !== undefined && { certificateSecret }),
+            ...(external && { external }),
+          }
         : {
             listen: { host: url.host, port: url.port },
             target: (taken) => ({
