@@ -370,6 +370,22 @@ describe('images and admission', () => {
     expect(node.pod()).toBeUndefined()
   })
 
+  test('an image name that is none is refused in the recorded words, before anything is pulled', async () => {
+    node = await aNode()
+    node.api.put(resources.pods, aPod({ containers: [aContainer({ image: 'BAD:::name' })] }))
+    await node.pass(1)
+
+    const message =
+      'Failed to apply default image tag "BAD:::name": couldn\'t parse image name "BAD:::name": invalid reference format: repository name (library/BAD) must be lowercase'
+    expect(node.pod()?.status?.containerStatuses?.[0]?.state?.waiting).toEqual({
+      reason: 'InvalidImageName',
+      message,
+    })
+    expect(node.events()).toContain(`Warning InspectFailed: ${message}`)
+    expect(node.events()).toContain('Warning Failed: Error: InvalidImageName')
+    expect(node.events().filter((event) => event.includes('Pulling'))).toEqual([])
+  })
+
   test('a pod that asks for too much, or for another node, fails at once', async () => {
     node = await aNode()
     node.api.put(

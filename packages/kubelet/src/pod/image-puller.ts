@@ -1,6 +1,7 @@
 import { messageOf } from '@outrigger/foundation'
 import { type Container, type Pod, resources, type Secret } from '@outrigger/kube'
 import { type ImageState, type RegistryCredentials, RuntimeError } from '../runtime.ts'
+import { imageNameProblem } from './image-name.ts'
 import type { NodeContext } from './node-context.ts'
 import { type ContainerLife, fieldPathOf } from './pod-life.ts'
 import { formatGoMilliseconds, RestartBackoff } from './restart-backoff.ts'
@@ -31,6 +32,9 @@ export class ImagePuller {
   async ensure(pod: Pod, life: ContainerLife, signal: AbortSignal): Promise<ImageAnswer> {
     const { runtime, clock } = this.#context
     const name = life.spec.image ?? ''
+    const problem = imageNameProblem(name)
+    if (problem !== undefined)
+      return this.#cannotInspect(pod, life, new RuntimeError('image-name-invalid', problem))
     let present: ImageState | undefined
     try {
       present = await runtime.imageStatus(name, signal)
