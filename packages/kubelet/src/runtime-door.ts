@@ -9,6 +9,7 @@ export {
   type ExecOutcome,
   type ExecSession,
   type ImageState,
+  type MachineFacts,
   type Mount,
   type PodFiles,
   type PodIdentity,

@@ -8,6 +8,8 @@
 export interface PodRuntime {
   /** `containerd://1.6.20`, as node.status.nodeInfo.containerRuntimeVersion shows it. */
   version(signal: AbortSignal): Promise<string>
+  /** The machine that containers run on. Absent: there is none to speak of. */
+  machine?(signal: AbortSignal): Promise<MachineFacts>
   /** Whether pods can be run now; if not, a sentence that says why. */
   health(signal: AbortSignal): Promise<RuntimeHealth>
   /**
@@ -83,6 +85,17 @@ export interface PodRuntime {
   stats?(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerUsage>>
   /** Files of pods: volumes and logs. */
   readonly files: PodFiles
+}
+
+/** What a node says of its machine; what cannot be known is empty. */
+export interface MachineFacts {
+  readonly machineId: string
+  readonly systemUuid: string
+  /** Another after each boot. */
+  readonly bootId: string
+  readonly kernelVersion: string
+  /** Name of the operating system, for people. */
+  readonly osImage: string
 }
 
 export interface RuntimeHealth {

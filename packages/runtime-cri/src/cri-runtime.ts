@@ -7,6 +7,7 @@ import {
   type ExecOutcome,
   type ExecSession,
   type ImageState,
+  type MachineFacts,
   type PodFiles,
   type PodRuntime,
   type RegistryCredentials,
@@ -23,6 +24,7 @@ import { CriChannel } from './cri-channel.ts'
 import { CriImages } from './cri-images.ts'
 import { openExecStream } from './exec-stream.ts'
 import type { PodSandboxConfig, StatusResponse } from './generated/cri-messages.ts'
+import { readMachine } from './machine-facts.ts'
 import { PodCgroups } from './pod-cgroups.ts'
 import { PodChanges } from './pod-changes.ts'
 import { addressesOf, PodInventory } from './pod-inventory.ts'
@@ -99,6 +101,10 @@ class CriPodRuntime implements CriRuntime {
   async version(signal: AbortSignal): Promise<string> {
     const answer = await this.#calls.call('other', 'Version', { version: 'v1' }, { signal })
     return `${answer.runtimeName ?? 'cri'}://${(answer.runtimeVersion ?? '').replace(/^v/, '').replace(/~.*$/, '')}`
+  }
+
+  machine(): Promise<MachineFacts> {
+    return readMachine()
   }
 
   async health(signal: AbortSignal): Promise<RuntimeHealth> {

@@ -7,6 +7,7 @@ import {
   type ExecOutcome,
   type ExecSession,
   type ImageState,
+  type MachineFacts,
   type PodRuntime,
   type RegistryCredentials,
   RuntimeError,
@@ -100,6 +101,17 @@ class MemoryRuntime implements SimRuntime {
 
   async version(): Promise<string> {
     return 'sim://1.0.0'
+  }
+
+  /** No container runs on any machine, so there is none to identify. */
+  async machine(): Promise<MachineFacts> {
+    return {
+      machineId: '',
+      systemUuid: '',
+      bootId: '',
+      kernelVersion: 'simulated',
+      osImage: 'Simulated containers',
+    }
   }
 
   async health(): Promise<RuntimeHealth> {

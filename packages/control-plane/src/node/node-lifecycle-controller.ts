@@ -48,7 +48,7 @@ export interface NodeLifecycleOptions {
  * Source: kubernetes/pkg/controller/nodelifecycle, .../tainteviction, .../podgc.
  */
 export function createNodeLifecycleController(options: NodeLifecycleOptions): Runnable {
-  const { nodes, leases, pods, clock, random, logger } = options
+  const { nodes, leases, pods, events, clock, random, logger } = options
   return createController({
     name: 'node-lifecycle',
     clock,
@@ -59,7 +59,17 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions): Ru
     sources: [
       (enqueue) => {
         const look = (node: Node) => enqueue(node.metadata.name)
-        return nodes.onChange({ onAdd: look, onUpdate: look, onDelete: look })
+        return nodes.onChange({
+          onAdd: (node) => {
+            tell(events, node, 'RegisteredNode', 'Registered Node', 'in')
+            look(node)
+          },
+          onUpdate: look,
+          onDelete: (node) => {
+            tell(events, node, 'RemovingNode', 'Removing Node', 'from')
+            look(node)
+          },
+        })
       },
       (enqueue) => {
         const look = (pod: Pod) => {
@@ -78,6 +88,16 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions): Ru
       },
     ],
     reconcile: (name, signal) => reconcileNode(options, name, signal),
+  })
+}
+
+/** Which nodes the controller has begun and ceased to watch over, also after each start of its own. */
+function tell(events: EventRecorder, node: Node, reason: string, what: string, where: string): void {
+  const { name } = node.metadata
+  events.event(node, {
+    type: 'Normal',
+    reason,
+    message: `Node ${name} event: ${what} ${name} ${where} Controller`,
   })
 }
 

@@ -8,7 +8,7 @@ import {
   type Runnable,
 } from '@outrigger/foundation'
 import { type Lease, type Node, type NodeStatus, resources } from '@outrigger/kube'
-import type { PodRuntime } from '../runtime.ts'
+import type { MachineFacts, PodRuntime } from '../runtime.ts'
 import { type NodeOptions, nodeLabels, nodeTaints, roleLabel } from './node-options.ts'
 import { nodeStatus } from './node-status.ts'
 
@@ -42,6 +42,7 @@ export class NodeRegistration implements Runnable {
   #status: NodeStatus | undefined
   #reportedAt = 0
   #known = ''
+  #machine: MachineFacts | undefined
 
   constructor(options: NodeRegistrationOptions) {
     this.#options = options
@@ -141,6 +142,7 @@ export class NodeRegistration implements Runnable {
       previous: this.#status,
       health,
       runtimeVersion,
+      machine: await this.#describeMachine(signal),
       port: port(),
       images,
       now: clock.now(),
@@ -168,6 +170,12 @@ export class NodeRegistration implements Runnable {
     this.#status = status
     this.#known = known
     this.#reportedAt = clock.now()
+  }
+
+  /** Read once: a machine does not change under its node. */
+  async #describeMachine(signal: AbortSignal): Promise<MachineFacts | undefined> {
+    this.#machine ??= await this.#options.runtime.machine?.(signal).catch(() => undefined)
+    return this.#machine
   }
 
   async #renewLease(signal: AbortSignal): Promise<void> {

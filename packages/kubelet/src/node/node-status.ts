@@ -1,6 +1,6 @@
 import { formatTime } from '@outrigger/foundation'
 import type { ContainerImage, NodeCondition, NodeStatus } from '@outrigger/kube'
-import type { RuntimeHealth } from '../runtime.ts'
+import type { MachineFacts, RuntimeHealth } from '../runtime.ts'
 import type { NodeOptions } from './node-options.ts'
 
 export interface NodeStatusInput {
@@ -8,6 +8,7 @@ export interface NodeStatusInput {
   readonly previous: NodeStatus | undefined
   readonly health: RuntimeHealth
   readonly runtimeVersion: string
+  readonly machine: MachineFacts | undefined
   readonly port: number
   readonly images: readonly ContainerImage[]
   /** Milliseconds since 1970. */
@@ -22,7 +23,7 @@ const quietConditions = [
 
 /** The status of a node, as its kubelet reports it. */
 export function nodeStatus(input: NodeStatusInput): NodeStatus {
-  const { options, health, now } = input
+  const { options, health, machine, now } = input
   const ready = health.isReady
     ? (['Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'] as const)
     : (['Ready', 'False', 'KubeletNotReady', health.message] as const)
@@ -38,11 +39,11 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
     addresses: [...options.addresses],
     daemonEndpoints: { kubeletEndpoint: { Port: input.port } },
     nodeInfo: {
-      machineID: options.machineId ?? '',
-      systemUUID: options.machineId ?? '',
-      bootID: options.bootId ?? '',
-      kernelVersion: options.kernelVersion ?? '',
-      osImage: options.osImage ?? '',
+      machineID: options.machineId ?? machine?.machineId ?? '',
+      systemUUID: options.machineId ?? machine?.systemUuid ?? '',
+      bootID: options.bootId ?? machine?.bootId ?? '',
+      kernelVersion: options.kernelVersion ?? machine?.kernelVersion ?? '',
+      osImage: options.osImage ?? machine?.osImage ?? '',
       containerRuntimeVersion: input.runtimeVersion,
       kubeletVersion: options.kubeletVersion ?? 'v1.36.2-outrigger',
       kubeProxyVersion: '',
