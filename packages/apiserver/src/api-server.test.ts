@@ -97,6 +97,17 @@ function send(
 const configMaps = '/api/v1/namespaces/default/configmaps'
 
 describe('an API server', () => {
+  it('writes what people look at indented, as kube-apiserver does', async () => {
+    const server = await start()
+    const { body } = await server.call('GET', '/version')
+    const root = await server.call('GET', '/')
+    await server.stop()
+
+    expect(body.startsWith('{\n  "major": "1",\n  "minor": "36",\n')).toBe(true)
+    expect(body.endsWith('\n}')).toBe(true)
+    expect(root.body.startsWith('{\n  "paths": [\n    "/.well-known/openid-configuration",\n')).toBe(true)
+  })
+
   it('still has its objects after a restart with the same data directory', async () => {
     const dataDirectory = mkdtempSync(join(tmpdir(), 'apiserver-'))
     try {

@@ -3,7 +3,6 @@ import type { DiscoveryDocuments, Document } from '../discovery/discovery-docume
 import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
 import type { Reply } from '../registry/api-request.ts'
 import { collectionFor } from '../registry/conversion.ts'
-import { reply } from '../registry/rendering.ts'
 import type { ResourceRegistry } from '../registry/resource-registry.ts'
 import { methodNotAllowed, unknownResource } from '../registry/status-error.ts'
 import type { Store } from '../storage/store.ts'
@@ -63,9 +62,9 @@ export class PlainAnswers {
     if (isHealthPath(path)) return answerHealth(path, query, checks, readiness)
     switch (path) {
       case '/':
-        return reply(200, { paths: allPaths(registry) })
+        return forPeople({ paths: allPaths(registry) })
       case '/version':
-        return reply(200, version)
+        return forPeople(version)
       case '/metrics': {
         const counts = new Map<string, number>()
         for (const resource of registry.all)
@@ -94,6 +93,13 @@ export class PlainAnswers {
     return pageNotFound
   }
 }
+
+/** JSON as kube-apiserver writes it where people look: indented by two, without a newline at its end. */
+const forPeople = (value: object): Reply => ({
+  code: 200,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(value, undefined, 2),
+})
 
 const ownPaths = [
   '/.well-known/openid-configuration',
