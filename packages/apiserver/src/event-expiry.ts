@@ -7,9 +7,23 @@ const minute = 60_000
 /** How long an event is kept after it was last seen, as kube-apiserver's `--event-ttl` has it. */
 const lifetime = 60 * minute
 const sweepInterval = 5 * minute
+/** Beyond so many the ones longest unwritten go first: a cluster in memory has no room for an hour of any churn. */
+const mostEvents = 50_000
 
-/** Removes events nobody has repeated for an hour, so that they do not pile up. */
-export function createEventExpiry(store: Store, clock: Clock, logger: Logger): Runnable {
+/** Removes events nobody has repeated for an hour, and the oldest where there are too many (50,000). */
+export function createEventExpiry(
+  store: Store,
+  clock: Clock,
+  logger: Logger,
+  most: number = mostEvents,
+): Runnable {
+  // Events are parsed for a look at them, so each is looked at once.
+  const seen = new WeakMap<Entry, number>()
+  const seenAt = (entry: Entry): number => {
+    const known = seen.get(entry) ?? lastSeen(entry)
+    seen.set(entry, known)
+    return known
+  }
   return {
     name: 'event-expiry',
     async run(signal) {
@@ -20,7 +34,7 @@ export function createEventExpiry(store: Store, clock: Clock, logger: Logger): R
           return
         }
         try {
-          await sweep(store, clock.now(), signal)
+          await sweep(store, { now: clock.now(), most, seenAt, signal })
         } catch (error) {
           logger.warn('Old events could not be removed.', { error: messageOf(error) })
         }
@@ -29,10 +43,21 @@ export function createEventExpiry(store: Store, clock: Clock, logger: Logger): R
   }
 }
 
-async function sweep(store: Store, now: number, signal: AbortSignal): Promise<void> {
-  for (const entry of store.list(collection)) {
+interface Sweep {
+  readonly now: number
+  readonly most: number
+  readonly seenAt: (entry: Entry) => number
+  readonly signal: AbortSignal
+}
+
+async function sweep(store: Store, { now, most, seenAt, signal }: Sweep): Promise<void> {
+  const entries = store.list(collection)
+  const surplus = entries.length - most
+  const newestToGo =
+    surplus <= 0 ? 0 : (entries.map(({ revision }) => revision).sort(byNumber)[surplus - 1] ?? 0)
+  for (const entry of entries) {
     if (signal.aborted) return
-    if (now - lastSeen(entry) < lifetime) continue
+    if (entry.revision > newestToGo && now - seenAt(entry) < lifetime) continue
     try {
       await store.write({ collection, key: entry.key, expected: entry.revision, object: undefined })
     } catch (error) {
@@ -41,6 +66,8 @@ async function sweep(store: Store, now: number, signal: AbortSignal): Promise<vo
     }
   }
 }
+
+const byNumber = (one: number, other: number): number => one - other
 
 function lastSeen({ object }: Entry): number {
   const event = object as Event

@@ -41,4 +41,23 @@ describe('the history of a collection', () => {
     const [then] = store.listAt('c', 3)
     expect(then?.object.metadata.annotations?.['round']).toBe('3')
   })
+
+  it('keeps of events no more than their JSON, each in memory of its own', async () => {
+    const store = createMemoryStore({ monotonic: () => 0 })
+    const write = (name: string) => {
+      const object = { kind: 'Event', apiVersion: 'v1', metadata: { namespace: 'a', name } }
+      return store.write({
+        collection: 'events',
+        key: { namespace: 'a', name },
+        expected: 0,
+        object: object as unknown as KubeObject,
+      })
+    }
+    for (let count = 0; count < 100; count++) await write(`e-${String(count).padStart(3, '0')}`)
+
+    const [oldest] = store.list('events')
+    expect(oldest?.encoded().buffer.byteLength).toBe(oldest?.encoded().length)
+    expect(oldest?.object.metadata.name).toBe('e-000')
+    expect(Object.isFrozen(oldest?.object)).toBe(true)
+  })
 })

@@ -25,6 +25,7 @@ const fresh = 64
 export class ChangeHistory {
   readonly #limits: HistoryLimits
   readonly #monotonic: () => number
+  readonly #isCold: boolean
   /** Undefined before `#first`. */
   #changes: (Kept | undefined)[] = []
   #bytes = 0
@@ -33,8 +34,10 @@ export class ChangeHistory {
   /** Changes up to this revision are forgotten. */
   #oldest: number
 
-  constructor(limits: HistoryLimits, monotonic: () => number, oldest: number) {
+  /** With `isCold` what is there now is soon kept small as well, not only what was. */
+  constructor(limits: HistoryLimits, monotonic: () => number, oldest: number, isCold = false) {
     this.#limits = limits
+    this.#isCold = isCold
     this.#monotonic = monotonic
     this.#oldest = oldest
   }
@@ -67,7 +70,7 @@ export class ChangeHistory {
     if (change === undefined) return
     change.renderings.clear()
     change.previous?.shrink()
-    if (change.isDeletion) change.entry.shrink()
+    if (change.isDeletion || this.#isCold) change.entry.shrink()
   }
 
   /** Changes after `revision`, in order. Throws TooOldError. */

@@ -39,6 +39,12 @@ export interface MvccStoreOptions {
 
 const defaultHistory: HistoryLimits = { most: 20_000, bytes: 32 * 1024 * 1024, least: 500, age: 75_000 }
 
+/**
+ * Collections of which there is much that hardly anybody looks at again: an hour's events. Their objects are read
+ * from the JSON when somebody does.
+ */
+const coldCollections: ReadonlySet<CollectionName> = new Set(['events'])
+
 class StoredEntry implements Entry {
   readonly key: ObjectKey
   readonly revision: number
@@ -62,9 +68,17 @@ class StoredEntry implements Entry {
 
   /** An object takes several times the room of its JSON. */
   shrink(): void {
-    this.encoded()
+    this.#bytes = unpooled(this.encoded())
     this.#object = undefined
   }
+}
+
+/** Small buffers are slices of one larger: kept for long, each would hold on to all of that. */
+function unpooled(bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength === bytes.length) return bytes
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
 }
 
 interface PendingWrite {
@@ -96,7 +110,9 @@ export class MvccStore implements Store {
   /** Puts in what a journal had kept. Before the first write only. */
   load(collection: CollectionName, key: ObjectKey, object: KubeObject): void {
     const revision = Number(object.metadata.resourceVersion)
-    this.#collection(collection).put(new StoredEntry(key, deepFreeze(object), revision))
+    const entry = new StoredEntry(key, deepFreeze(object), revision)
+    if (coldCollections.has(collection)) entry.shrink()
+    this.#collection(collection).put(entry)
   }
 
   get revision(): number {
@@ -246,7 +262,10 @@ export class MvccStore implements Store {
     let found = this.#collections.get(name)
     if (found === undefined) {
       const { history = defaultHistory, monotonic } = this.#options
-      found = new Collection(name, new ChangeHistory(history, monotonic, this.#oldest))
+      found = new Collection(
+        name,
+        new ChangeHistory(history, monotonic, this.#oldest, coldCollections.has(name)),
+      )
       this.#collections.set(name, found)
     }
     return found
