@@ -34,7 +34,10 @@ const requiredEntries = async () => {
 
 it('pods that a required SidecarSet selects wait for the manager, and no others', async () => {
   const manager = await startFaultyManager(cluster)
-  const made = await admin.create<SidecarSet>(outriggerResources.sidecarSets, aSidecarSet())
+  const made = await admin.create<SidecarSet>(
+    outriggerResources.sidecarSets,
+    aSidecarSet({ annotations: { 'outrigger.dev/failure-policy': 'Ignore' } }),
+  )
   await eventually(
     'injection',
     async () => hasSidecar(await create(`w-${cluster.random.uuid()}`, 'web')),
@@ -44,7 +47,7 @@ it('pods that a required SidecarSet selects wait for the manager, and no others'
   await admin.patch<SidecarSet>(
     outriggerResources.sidecarSets,
     { namespace: '', name: made.metadata.name },
-    { type: 'merge', body: { metadata: { annotations: { 'outrigger.dev/failure-policy': 'Fail' } } } },
+    { type: 'merge', body: { metadata: { annotations: { 'outrigger.dev/failure-policy': null } } } },
   )
   await eventually('the entry', async () => (await requiredEntries()) === 1, {
     clock: cluster.clock,

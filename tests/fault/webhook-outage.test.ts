@@ -28,7 +28,10 @@ beforeAll(async () => {
       server,
     )
   manager = await startManagerProcess(server)
-  await admin.create<SidecarSet>(outriggerResources.sidecarSets, aSidecarSet())
+  await admin.create<SidecarSet>(
+    outriggerResources.sidecarSets,
+    aSidecarSet({ annotations: { 'outrigger.dev/failure-policy': 'Ignore' } }),
+  )
 })
 
 afterEach(async () => {

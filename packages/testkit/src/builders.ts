@@ -67,15 +67,16 @@ export function aNamespace(name: string, labels: Readonly<Record<string, string>
 export function aSidecarSet(
   options: {
     readonly name?: string
+    readonly annotations?: Readonly<Record<string, string>>
     readonly matchLabels?: Readonly<Record<string, string>>
     readonly spec?: Partial<SidecarSet['spec']>
   } = {},
 ): Draft<SidecarSet> {
-  const { name = 'agent', matchLabels = { app: 'web' }, spec } = options
+  const { name = 'agent', annotations, matchLabels = { app: 'web' }, spec } = options
   return {
     apiVersion: 'apps.kruise.io/v1alpha1',
     kind: 'SidecarSet',
-    metadata: { name },
+    metadata: { name, ...(annotations && { annotations: { ...annotations } }) },
     spec: {
       selector: { matchLabels: { ...matchLabels } },
       containers: [aContainer({ name: 'agent' })],

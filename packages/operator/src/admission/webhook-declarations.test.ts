@@ -72,8 +72,8 @@ describe('the webhooks for pod creation', () => {
 describe('required SidecarSets', () => {
   const required = (name: string, spec: object) => ({
     ...filebeat(),
-    metadata: { name, annotations: { 'outrigger.dev/failure-policy': 'Fail' } },
-    spec: { ...filebeat().spec, ...spec },
+    metadata: { name, annotations: {} as Record<string, string> },
+    spec: { ...filebeat().spec, selector: { matchLabels: { app: 'web' } }, ...spec },
   })
   const entries = (...sets: ReturnType<typeof required>[]) =>
     webhookDeclarations('kruise-system', new SidecarSetIndex(sets)).filter(({ path }) =>
@@ -85,11 +85,37 @@ describe('required SidecarSets', () => {
     const asks = (labels: Record<string, string>, ofNamespace: Record<string, string>) =>
       compileLabelSelector(entry?.objectSelector ?? {}).matches(labels) &&
       compileLabelSelector(entry?.namespaceSelector ?? {}).matches(ofNamespace)
-    const labels = filebeat().spec.selector?.matchLabels ?? {}
+    const labels = { app: 'web' }
     expect(asks(labels, { team: 'x', 'kubernetes.io/metadata.name': 'shop' })).toBe(true)
     expect(asks(labels, { team: 'y', 'kubernetes.io/metadata.name': 'shop' })).toBe(false)
     expect(asks(labels, { team: 'x', 'kubernetes.io/metadata.name': 'kruise-system' })).toBe(false)
     expect(asks({ app: 'other' }, { team: 'x', 'kubernetes.io/metadata.name': 'shop' })).toBe(false)
+  })
+
+  it('are all that do not say Ignore', () => {
+    const bestEffort = required('b', {})
+    bestEffort.metadata.annotations['outrigger.dev/failure-policy'] = 'Ignore'
+    expect(entries(required('a', {}), bestEffort).map(({ name }) => name)).toEqual(['a.required.vpod.kb.io'])
+  })
+
+  it('do not hold up kube-system unless they say Fail', () => {
+    const strict = required('b', {})
+    strict.metadata.annotations['outrigger.dev/failure-policy'] = 'Fail'
+    const asks = entries(required('a', {}), strict).map(({ namespaceSelector }) =>
+      compileLabelSelector(namespaceSelector ?? {}).matches({ 'kubernetes.io/metadata.name': 'kube-system' }),
+    )
+    expect(asks).toEqual([false, true])
+  })
+
+  it('that select pods of virtual nodes alone need no entry: those wait for their label', () => {
+    const selector = { matchLabels: { 'serverless.alibabacloud.com/virtual-node': 'true' } }
+    expect(entries(required('a', { selector }))).toEqual([])
+  })
+
+  it('share one entry about all pods when they are more than a hundred', () => {
+    const many = (count: number) => entries(...Array.from({ length: count }, (_, i) => required(`s${i}`, {})))
+    expect(many(100)).toHaveLength(100)
+    expect(many(101).map(({ name }) => name)).toEqual(['required.vpod.kb.io'])
   })
 
   it('with an empty selector, which selects nothing, are asked for never', () => {
@@ -103,7 +129,7 @@ describe('required SidecarSets', () => {
     const request = { resource, object, operation: 'CREATE' } as unknown as AdmissionRequest
     const answer = await mutateSidecarSet(request, new AbortController().signal)
     expect(answer.warnings).toContain(
-      'metadata.annotations[outrigger.dev/failure-policy]: "fail" means nothing; say Fail or Ignore',
+      'metadata.annotations[outrigger.dev/failure-policy]: "fail" counts as Fail; say Fail or Ignore',
     )
   })
 })

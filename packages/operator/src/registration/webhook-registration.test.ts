@@ -149,11 +149,8 @@ describe('webhooks are registered', () => {
     const registry = new Registry('36')
     const index = new SidecarSetIndex()
     const { registration } = await register(registry, { index })
-    const required = filebeat()
-    index.set({
-      ...required,
-      metadata: { ...required.metadata, annotations: { 'outrigger.dev/failure-policy': 'Fail' } },
-    })
+    const required = filebeat({ selector: { matchLabels: { app: 'web' } } })
+    index.set(required)
     registration.look()
     await clock.sleep(200)
     const entries = () => registry.entries().filter(({ name }) => name.endsWith('.required.vpod.kb.io'))

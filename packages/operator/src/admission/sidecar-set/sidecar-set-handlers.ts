@@ -40,7 +40,7 @@ function failurePolicyWarnings({ metadata }: SidecarSet): string[] {
   const name = sidecarSetAnnotations.failurePolicy
   const value = metadata.annotations?.[name]
   if (value === undefined || value === 'Fail' || value === 'Ignore') return []
-  return [`metadata.annotations[${name}]: ${JSON.stringify(value)} means nothing; say Fail or Ignore`]
+  return [`metadata.annotations[${name}]: ${JSON.stringify(value)} counts as Fail; say Fail or Ignore`]
 }
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */
