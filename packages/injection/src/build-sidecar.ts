@@ -54,8 +54,39 @@ export function isInjected(container: Pick<Container, 'env'>): boolean {
   return container.env?.find(({ name }) => name === injectedEnv.isInjected)?.value === 'true'
 }
 
-/** The containers one description becomes in a pod: two for a hot upgrade, else one. */
+const alike = new WeakMap<SidecarSet, Map<SidecarContainer, readonly BuiltSidecar[]>>()
+
+/**
+ * The containers one description becomes in a pod: two for a hot upgrade, else one. What is the same in every pod is built
+ * once for each SidecarSet object, so neither that object nor what comes back may be changed.
+ */
 export function buildSidecar(
+  sidecarSet: SidecarSet,
+  sidecar: SidecarContainer,
+  list: 'initContainers' | 'containers',
+  app: AppContainers,
+): readonly BuiltSidecar[] {
+  if (looksAtPod(sidecar)) return build(sidecarSet, sidecar, list, app)
+  const known = alike.get(sidecarSet) ?? new Map<SidecarContainer, readonly BuiltSidecar[]>()
+  if (known.size === 0) alike.set(sidecarSet, known)
+  const before = known.get(sidecar)
+  if (before !== undefined) return before
+  const built = build(sidecarSet, sidecar, list, app)
+  known.set(sidecar, built)
+  return built
+}
+
+function looksAtPod({
+  shareVolumePolicy,
+  shareVolumeDevicePolicy,
+  transferEnv,
+  resourcesPolicy,
+}: SidecarContainer): boolean {
+  const shares = [shareVolumePolicy, shareVolumeDevicePolicy].some((policy) => policy?.type === 'enabled')
+  return shares || (transferEnv?.length ?? 0) > 0 || resourcesPolicy !== undefined
+}
+
+function build(
   sidecarSet: SidecarSet,
   sidecar: SidecarContainer,
   list: 'initContainers' | 'containers',

@@ -60,6 +60,10 @@ export function recordAnnotations(
   for (const key of [podAnnotations.hash, podAnnotations.hashWithoutImage] as const) {
     const records = parseRecords(annotations[key])
     if (records === undefined) throw new InjectionFailure(`metadata.annotations[${key}]`, 'is not a JSON map')
+    if (records.size === 0) {
+      written[key] = firstRecords(sidecarSets, key, time)
+      continue
+    }
     for (const sidecarSet of sidecarSets) {
       const record = recordOf(sidecarSet, key, time)
       const before = records.get(record.sidecarSetName)
@@ -73,6 +77,33 @@ export function recordAnnotations(
   for (const { metadata } of sidecarSets) names.add(metadata.name)
   written[podAnnotations.injectedList] = [...names].sort().join(',')
   return written
+}
+
+type RecordKey = typeof podAnnotations.hash | typeof podAnnotations.hashWithoutImage
+
+/** What is printed for a SidecarSet object in a pod that had no records, before and after the time. */
+const printed = new WeakMap<SidecarSet, Map<RecordKey, readonly [before: string, after: string]>>()
+
+/** The map of a pod that had none. Only the time differs from pod to pod. */
+function firstRecords(sidecarSets: readonly SidecarSet[], key: RecordKey, time: string): string {
+  const shown = quote(time)
+  const entries = sidecarSets.map((sidecarSet) => {
+    const [before, after] = printedOf(sidecarSet, key)
+    return before + shown + after
+  })
+  // Sorted by name: the names are what the entries begin with, and no name contains what follows it.
+  return `{${entries.sort().join(',')}}`
+}
+
+function printedOf(sidecarSet: SidecarSet, key: RecordKey): readonly [before: string, after: string] {
+  const known = printed.get(sidecarSet) ?? new Map<RecordKey, readonly [string, string]>()
+  if (known.size === 0) printed.set(sidecarSet, known)
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const record = recordOf(sidecarSet, key, '')
+  const parts = [`${quote(record.sidecarSetName)}:${beforeTime}`, afterTime(record)] as const
+  known.set(key, parts)
+  return parts
 }
 
 function recordOf(sidecarSet: SidecarSet, key: string, time: string): InjectionRecord {
@@ -109,18 +140,19 @@ export function revisionNameOf(sidecarSet: SidecarSet): string {
 /** Says by which name the content of this SidecarSet object is recorded, where that cannot be computed. */
 export function rememberRevisionName(sidecarSet: SidecarSet, name: string): void {
   revisionNames.set(sidecarSet, name)
+  printed.delete(sidecarSet)
 }
 
-function formatRecord({
-  updateTimestamp,
-  hash,
-  sidecarSetName,
-  sidecarList,
-  controllerRevision,
-}: InjectionRecord): string {
+function formatRecord(record: InjectionRecord): string {
+  return `${beforeTime}${quote(record.updateTimestamp)}${afterTime(record)}`
+}
+
+const beforeTime = '{"updateTimestamp":'
+
+function afterTime({ hash, sidecarSetName, sidecarList, controllerRevision }: InjectionRecord): string {
   const list = sidecarList ? `[${sidecarList.map(quote).join(',')}]` : 'null'
   const revision = controllerRevision && `,"controllerRevision":${quote(controllerRevision)}`
-  return `{"updateTimestamp":${quote(updateTimestamp)},"hash":${quote(hash)},"sidecarSetName":${quote(sidecarSetName)},"sidecarList":${list}${revision || ''}}`
+  return `,"hash":${quote(hash)},"sidecarSetName":${quote(sidecarSetName)},"sidecarList":${list}${revision || ''}}`
 }
 
 /** Names and hashes, which are most of what is printed for every pod, need no encoder. */
