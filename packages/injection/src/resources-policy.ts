@@ -16,8 +16,13 @@ import { InjectionFailure } from './injection-failure.ts'
 type Resources = NonNullable<Container['resources']>
 type Side = 'limits' | 'requests'
 
-/** Containers of a pod whose resources policies may look at: long-running ones that no SidecarSet brings. */
+/** Containers of a pod that resources policies may look at: long-running ones that no SidecarSet brings. None where no policy looks. */
 export function measurableContainers(pod: Pod, sidecarSets: readonly SidecarSet[]): Container[] {
+  const hasPolicy = ({ resourcesPolicy }: SidecarContainer) => resourcesPolicy !== undefined
+  if (
+    !sidecarSets.some(({ spec }) => spec.containers?.some(hasPolicy) || spec.initContainers?.some(hasPolicy))
+  )
+    return []
   const brought = new Set(
     sidecarSets.flatMap(({ spec }) =>
       (['initContainers', 'containers'] as const).flatMap((list) =>
