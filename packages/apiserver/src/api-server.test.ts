@@ -108,6 +108,15 @@ describe('an API server', () => {
     expect(root.body.startsWith('{\n  "paths": [\n    "/.well-known/openid-configuration",\n')).toBe(true)
   })
 
+  it('is found under the loopback address when it listens everywhere', async () => {
+    const server = await start({ listen: { host: '0.0.0.0', port: 0 } })
+    const { status } = await server.call('GET', '/version')
+    await server.stop()
+
+    expect(server.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/)
+    expect(status).toBe(200)
+  })
+
   it('still has its objects after a restart with the same data directory', async () => {
     const dataDirectory = mkdtempSync(join(tmpdir(), 'apiserver-'))
     try {

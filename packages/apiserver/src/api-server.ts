@@ -79,7 +79,10 @@ export interface ApiServerOptions {
   readonly resolveService?: ServiceResolver
   /** Further admission steps, between the built-in ones and webhooks. */
   readonly admission?: readonly AdmissionPlugin[]
-  /** Host name or address under which clients reach the server. Defaults to the listening host. */
+  /**
+   * Host name or address under which clients reach the server. Defaults to the listening host, and to the loopback
+   * address for a server that listens everywhere.
+   */
   readonly advertisedHost?: string
 }
 
@@ -382,7 +385,7 @@ async function listenUntil(
     },
     router,
   )
-  url = `https://${host.includes(':') ? `[${host}]` : host}:${server.port}`
+  url = urlOf(host, server.port)
   const own = createKubernetesService({
     objects,
     clock,
@@ -400,4 +403,10 @@ async function listenUntil(
     stopping.abort(new Error('the server stops'))
     await server.close()
   }
+}
+
+/** Nobody can connect to all addresses of a machine at once; its own users reach it under the loopback one. */
+function urlOf(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `https://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
