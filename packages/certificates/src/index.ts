@@ -13,4 +13,11 @@ export {
 } from './issue.ts'
 export type { KeyPair } from './key-pair.ts'
 export { createSigningKey, ensureSigningKey, parseSigningKey, type SigningKey } from './signing-key.ts'
+export {
+  createSigningRequest,
+  readSigningRequest,
+  type SigningRequest,
+  type SigningRequestFacts,
+  signRequest,
+} from './signing-request.ts'
 export { type CertificateFacts, needsRenewal, readCertificate } from './validity.ts'

@@ -60,57 +60,79 @@ export async function createAuthority(options: AuthorityOptions): Promise<KeyPai
  * @throws TypeError when an entry of `ipAddresses` is not an address.
  */
 export async function issueCertificate(authority: KeyPair, options: CertificateOptions): Promise<KeyPair> {
+  const keys = await createKeys()
+  const certificate = await signCertificate(authority, keys.web.publicKey, options)
+  return { certificate, privateKey: keys.privateKey }
+}
+
+/** Signs somebody's public key; the certificate in PEM. For this room. @throws as `issueCertificate` */
+export async function signCertificate(
+  authority: KeyPair,
+  publicKey: webcrypto.CryptoKey,
+  options: CertificateOptions,
+): Promise<string> {
   const x509 = await loadX509()
   const issuer = new x509.X509Certificate(authority.certificate)
   const issuerKey = createPrivateKey(authority.privateKey)
-  const keys = await createKeys()
-  const names = [
-    ...(options.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
-    ...(options.ipAddresses ?? []).map((value) => {
-      if (isIP(value) === 0) throw new TypeError(`${JSON.stringify(value)} is not an IP address`)
-      return { type: 'ip' as const, value }
-    }),
-  ]
+  const { subject, alternatives } = subjectNames(options)
   const usages = options.usages.map((usage) =>
     usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth,
   )
   const notAfter = Math.min(options.now + (options.validDays ?? 365) * day, issuer.notAfter.getTime())
   const certificate = await x509.X509CertificateGenerator.create(
     {
-      subject: [
-        ...(options.organizations ?? []).map((organization) => ({ O: [organization] })),
-        { CN: [options.commonName] },
-      ],
+      subject,
       issuer: issuer.subjectName,
       notBefore: new Date(options.now - backdate),
       notAfter: new Date(notAfter),
       signingAlgorithm,
-      publicKey: keys.web.publicKey,
+      publicKey,
       signingKey: await importSigner(issuerKey),
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension(usages),
-        await x509.SubjectKeyIdentifierExtension.create(keys.web.publicKey, false, webcrypto),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
         await x509.AuthorityKeyIdentifierExtension.create(issuer, false, webcrypto),
-        ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
+        ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension([...alternatives])]),
       ],
     },
     webcrypto,
   )
-  return { certificate: `${certificate.toString('pem')}\n`, privateKey: keys.privateKey }
+  return `${certificate.toString('pem')}\n`
+}
+
+/** Subject and alternative names as the certificate writer takes them. For this room. @throws TypeError */
+export function subjectNames(
+  options: Pick<CertificateOptions, 'commonName' | 'organizations' | 'dnsNames' | 'ipAddresses'>,
+) {
+  const alternatives = [
+    ...(options.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(options.ipAddresses ?? []).map((value) => {
+      if (isIP(value) === 0) throw new TypeError(`${JSON.stringify(value)} is not an IP address`)
+      return { type: 'ip' as const, value }
+    }),
+  ]
+  const subject = [
+    ...(options.organizations ?? []).map((organization) => ({ O: [organization] })),
+    { CN: [options.commonName] },
+  ]
+  return { subject, alternatives }
 }
 
 /**
  * The certificate writer takes 180 ms to load and is needed about once a year, so it is loaded when
  * something is to be made. It demands the metadata polyfill first.
  */
-async function loadX509(): Promise<typeof import('@peculiar/x509')> {
+export async function loadX509(): Promise<typeof import('@peculiar/x509')> {
   await import('reflect-metadata')
   return await import('@peculiar/x509')
 }
 
-async function createKeys(): Promise<{ readonly web: webcrypto.CryptoKeyPair; readonly privateKey: string }> {
+export async function createKeys(): Promise<{
+  readonly web: webcrypto.CryptoKeyPair
+  readonly privateKey: string
+}> {
   const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })
   const publicKey = createPublicKey(privateKey)
   const web = {

@@ -79,6 +79,7 @@ async function begin(settings: NodeSettings, environment: Environment, service: 
     address,
     port: settings.port,
     serving: await servingPair(directory.pki, name, address, service),
+    asksForCertificate: true,
     apiServer: findConnection(settings, environment).server,
     clientCa: await clientAuthority(client, settings, environment, service.signal),
     clock,
@@ -89,7 +90,7 @@ async function begin(settings: NodeSettings, environment: Environment, service: 
   environment.writeOut(`Node ${name} is registered.\n  runtime ${runtimes.description}\n`)
 }
 
-/** A certificate of the node's own making: the API server does not check kubelets' names unless it was told to. */
+/** A certificate of the node's own making, to serve with until the cluster has signed one. */
 async function servingPair(
   pki: string,
   name: string,

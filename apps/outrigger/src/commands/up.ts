@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CertificateFolder } from '@outrigger/certificates'
+import { type CertificateFolder, readSigningRequest, signRequest } from '@outrigger/certificates'
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
 import { aborted, type Runnable } from '@outrigger/foundation'
@@ -258,8 +258,22 @@ class Up {
 
   #startControlPlane(folder: CertificateFolder, url: string): Promise<unknown> {
     const client = this.#client(folder, 'control-plane', url)
+    const { authority } = folder
     return this.#service.start(
-      createControlPlane({ ...this.#common('control-plane'), client, rootCa: folder.authority.certificate }),
+      createControlPlane({
+        ...this.#common('control-plane'),
+        client,
+        rootCa: authority.certificate,
+        kubeletSigner: {
+          read: readSigningRequest,
+          sign: (request, validSeconds) =>
+            signRequest(authority, request, {
+              usages: ['server'],
+              validSeconds,
+              now: this.#service.clock.now(),
+            }),
+        },
+      }),
     )
   }
 
@@ -278,6 +292,7 @@ class Up {
       address: '127.0.0.1',
       port: 0,
       serving: pairOf(folder, nodeServingFile(name)),
+      apiServer: url,
       clientCa: folder.authority.certificate,
       ...(isVirtual && { labels: zoneLabels }),
     })

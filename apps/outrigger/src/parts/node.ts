@@ -1,6 +1,6 @@
 import { cpus, hostname, totalmem } from 'node:os'
 import type { SidecarSetResourceBinding } from '@outrigger/api'
-import type { KeyPair } from '@outrigger/certificates'
+import { createSigningRequest, type KeyPair } from '@outrigger/certificates'
 import type { Client } from '@outrigger/client'
 import { createInformer, runAll } from '@outrigger/controller'
 import type { Clock, Logger, Random, Runnable } from '@outrigger/foundation'
@@ -18,6 +18,8 @@ export interface NodePartOptions {
   /** 0 takes any free port. */
   readonly port: number
   readonly serving: KeyPair
+  /** Whether the cluster is asked to sign a serving certificate, which then takes the place of `serving`. */
+  readonly asksForCertificate?: boolean
   /** PEM of the authority whose clients may call the node's endpoints. */
   readonly clientCa: string
   /** URL of the API server, for the environment of containers; left out, they are told of none. */
@@ -63,6 +65,7 @@ export function createNode(options: NodePartOptions): Runnable & { readonly read
       tls: { certificate: options.serving.certificate, key: options.serving.privateKey },
       clientCa: options.clientCa,
     },
+    ...(options.asksForCertificate && { servingCertificate: { makeRequest: createSigningRequest } }),
     ...(options.isVirtual && { referencePolicy: bindingPolicy(bindings) }),
   })
   return {
