@@ -11,6 +11,6 @@ export function sidecarHold(pod: Pod): WaitingReason | undefined {
   if (pod.metadata.labels?.[virtualNodeLabel] === 'true') return undefined
   return {
     reason: sidecarHoldEvent,
-    message: `the virtual node starts this pod once its sidecars are decided and the label ${virtualNodeLabel}="true" is set on it; the label is set by the pod webhook and by the binding webhook of Outrigger's manager`,
+    message: `the virtual node starts this pod once its sidecars are decided and the label ${virtualNodeLabel}="true" is set on it; Outrigger's manager sets the label when the pod is created or, at the latest, once it is bound`,
   }
 }
