@@ -1,6 +1,12 @@
 import { customResourceDefinitions } from '@outrigger/api'
 import { formatYaml } from '@outrigger/kube'
-import { defaultNames, managerRules, overflowReplacementRules, virtualNodeRules } from '@outrigger/operator'
+import {
+  defaultNames,
+  managerRules,
+  missedPodsRules,
+  overflowReplacementRules,
+  virtualNodeRules,
+} from '@outrigger/operator'
 
 const mark = '# Made by tools/generate-chart.ts. Do not edit.\n'
 
@@ -24,6 +30,7 @@ export function chartFiles(): ReadonlyMap<string, string> {
     ['files/rules/manager.yaml', mark + formatYaml({ rules: rules.cluster })],
     ['files/rules/manager-namespace.yaml', mark + formatYaml({ rules: rules.ownNamespace })],
     ['files/rules/manager-replacing.yaml', mark + formatYaml({ rules: overflowReplacementRules() })],
+    ['files/rules/manager-evicting.yaml', mark + formatYaml({ rules: missedPodsRules() })],
     ['files/rules/virtual-nodes.yaml', mark + formatYaml({ rules: virtualNodeRules() })],
   ])
 }

@@ -36,6 +36,11 @@ export const sidecarSetAnnotations = {
    * or nothing: such pods are created then, without it.
    */
   failurePolicy: 'outrigger.dev/failure-policy',
+  /**
+   * Ours: `evict` has pods that were created without the SidecarSet, because no webhook answered, evicted within
+   * maxUnavailable, if the manager may. `report`, or nothing: an event tells of them.
+   */
+  missedPods: 'outrigger.dev/missed-pods',
 } as const
 
 /** Labels on a SidecarSet (v1alpha1 view) and on its ControllerRevisions. */

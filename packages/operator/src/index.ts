@@ -12,6 +12,7 @@ export {
   type ManagerRules,
   type ManagerRulesOptions,
   managerRules,
+  missedPodsRules,
   overflowReplacementRules,
   virtualNodeRules,
 } from './install/manager-rules.ts'

@@ -51,6 +51,11 @@ export interface ManagerOptions {
    * deleted for their owners to make new ones. Needs the right to delete pods. Defaults to false: they wait.
    */
   readonly replacesOverflowPods?: boolean
+  /**
+   * Whether pods that were created while no webhook answered are evicted where their SidecarSet says
+   * `outrigger.dev/missed-pods: evict`. Needs the right to evict pods. Defaults to false: an event tells of them.
+   */
+  readonly evictsMissedPods?: boolean
   /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
   readonly sortsContainersByName?: boolean
 }

@@ -17,6 +17,8 @@ export interface ManagerStatistics {
   readonly controllers: readonly ControllerStatistics[]
   /** One for each kind of object that is watched. */
   readonly informers: readonly InformerStatistics[]
+  /** Pods that run without a SidecarSet they should carry, having been created unasked; 0 in a replica that does not lead. */
+  readonly missedPods: number
   readonly events: EventRecorderCounters
   readonly webhooks: WebhookStatistics
 }

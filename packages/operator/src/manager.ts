@@ -54,6 +54,10 @@ import { webhookDeclarations, webhookPaths } from './admission/webhook-declarati
 import { installDefinitions } from './install/install-definitions.ts'
 import { defaultNames, type ManagerOptions } from './manager-options.ts'
 import { informerStatistics, type ManagerStatistics, sumOfEvents } from './manager-statistics.ts'
+import {
+  createMissedPodsController,
+  type MissedPodsController,
+} from './missed-pods/missed-pods-controller.ts'
 import { followPods } from './overflow-replacement/follow-pods.ts'
 import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
 import { ReplacementHints } from './overflow-replacement/replacement-hints.ts'
@@ -119,6 +123,7 @@ class OutriggerManager implements Manager {
   readonly #rolloutEvents: EventRecorder
   readonly #trimPod = podTrim()
   #controllers: readonly Controller[] = []
+  #missedPods: MissedPodsController | undefined
   #isStopping = false
   #becomeReady: () => void = () => {}
 
@@ -162,6 +167,7 @@ class OutriggerManager implements Manager {
       leaderElection: { name: this.#leaseName, isLeader: isLeader || !leaderElection, leader, terms },
       controllers: this.#controllers.map(({ statistics }) => statistics),
       informers: informerStatistics(this.#informers),
+      missedPods: this.#missedPods?.missed ?? 0,
       events: sumOfEvents(this.#events.counters, this.#rolloutEvents.counters),
       webhooks: this.#server.statistics,
     }
@@ -235,7 +241,18 @@ class OutriggerManager implements Manager {
     const feed = new LedgerFeed({ ...this.#options, sidecarSets, pods, namespaces })
     const history = new RevisionHistory(this.#revisions().store)
     const namespaceLabels = (name: string) => namespaces.store.get(name)?.metadata.labels
+    const isAnswering = () => this.#registration.isRegistered
+    const virtualNodes = this.#virtualNodes()
+    this.#missedPods = createMissedPodsController({
+      ...shared,
+      ...{ sidecarSets, pods, namespaces, feed, isAnswering },
+      index: this.#index,
+      managerNamespace: this.#namespace,
+      evicts: this.#options.evictsMissedPods ?? false,
+      isVirtualNode: (name) => virtualNodes.store.get(name) !== undefined,
+    })
     return [
+      this.#missedPods,
       createSidecarSetController({
         ...shared,
         events: this.#rolloutEvents,
@@ -260,14 +277,14 @@ class OutriggerManager implements Manager {
       createVirtualNodeLabelController({
         ...shared,
         pods,
-        virtualNodes: this.#virtualNodes(),
+        virtualNodes,
         ...(this.#options.replacesOverflowPods && {
           replacement: createOverflowReplacement({
             ...shared,
             pods,
             sidecarSets: this.#index,
             namespaceLabels,
-            isAnswering: () => this.#registration.isRegistered,
+            isAnswering,
           }),
         }),
       }),

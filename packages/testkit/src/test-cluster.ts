@@ -15,7 +15,7 @@ export interface TestClusterOptions extends TestApiServerOptions {
   /** Whether Outrigger's own manager runs. Defaults to true. */
   readonly hasManager?: boolean
   /** Settings of that manager. */
-  readonly manager?: Pick<ManagerOptions, 'replacesOverflowPods'>
+  readonly manager?: Pick<ManagerOptions, 'replacesOverflowPods' | 'evictsMissedPods'>
   readonly runtime?: Pick<SimRuntimeOptions, 'behaviors' | 'pullDelay' | 'sandboxDelay' | 'unpullable'>
 }
 

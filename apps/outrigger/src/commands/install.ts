@@ -15,6 +15,7 @@ interface InstallSettings extends ConnectionSettings {
   readonly image: string
   readonly replicas: number
   readonly replaceOverflowPods: boolean
+  readonly evictMissedPods: boolean
   readonly output: 'yaml' | 'json'
   readonly apply: boolean
 }
@@ -41,6 +42,11 @@ export function addInstallCommand(program: Command, environment: Environment): v
       'replace pods that came to a virtual node without their sidecars; gives the manager the right to delete pods',
       false,
     )
+    .option(
+      '--evict-missed-pods',
+      'evict pods that were created while no webhook answered, where their SidecarSet asks for it; gives the manager the right to evict pods',
+      false,
+    )
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
     .option('--apply', 'apply it to the cluster instead of printing it', false)
     .action((settings: InstallSettings) => install(settings, environment))
@@ -53,7 +59,11 @@ export function addInstallCommand(program: Command, environment: Environment): v
 }
 
 async function install(settings: InstallSettings, environment: Environment): Promise<void> {
-  const objects = installation({ ...settings, replacesOverflowPods: settings.replaceOverflowPods })
+  const objects = installation({
+    ...settings,
+    replacesOverflowPods: settings.replaceOverflowPods,
+    evictsMissedPods: settings.evictMissedPods,
+  })
   if (!settings.apply) {
     const text =
       settings.output === 'json'

@@ -27,6 +27,7 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly healthProbeAddr?: ListenAddress | 'auto'
   readonly shutdownDelay?: number
   readonly replaceOverflowPods: boolean
+  readonly evictMissedPods: boolean
   readonly sidecarsetWorkers?: number
   readonly webhookAnnotation: readonly (readonly [string, string])[]
   readonly featureGates: Readonly<Record<string, boolean>>
@@ -69,6 +70,11 @@ export function addManagerCommand(program: Command, environment: Environment): v
     .option(
       '--replace-overflow-pods',
       'delete pods that came to a virtual node without their sidecars, where the API server lets no container be added, for their owners to make new ones',
+      false,
+    )
+    .option(
+      '--evict-missed-pods',
+      'evict pods that were created while no webhook answered, where their SidecarSet says outrigger.dev/missed-pods: evict',
       false,
     )
     .option(
@@ -150,6 +156,7 @@ async function beginManager(
     ...readLeaderSettings(settings),
     namespace,
     replacesOverflowPods: settings.replaceOverflowPods,
+    evictsMissedPods: settings.evictMissedPods,
     ...(settings.sidecarsetWorkers !== undefined && { sidecarSetWorkers: settings.sidecarsetWorkers }),
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,

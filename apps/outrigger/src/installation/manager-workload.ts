@@ -7,6 +7,8 @@ export interface InstallationOptions {
   readonly replicas: number
   /** Whether the manager replaces pods that overflowed, and may delete pods for it. Default false. */
   readonly replacesOverflowPods?: boolean
+  /** Whether the manager evicts pods that were created unasked, and may do so. Default false. */
+  readonly evictsMissedPods?: boolean
 }
 
 const name = 'outrigger-manager'
@@ -24,6 +26,7 @@ export function installation(options: InstallationOptions): KubeObject[] {
       serviceAccount: name,
       webhookPort: ports.webhook,
       replacesOverflowPods: options.replacesOverflowPods ?? false,
+      evictsMissedPods: options.evictsMissedPods ?? false,
     }),
     disruptionBudget(options),
     managerDeployment(options),
@@ -44,6 +47,7 @@ function managerDeployment({
   image,
   replicas,
   replacesOverflowPods = false,
+  evictsMissedPods = false,
 }: InstallationOptions): Deployment {
   return {
     apiVersion: 'apps/v1',
@@ -66,7 +70,7 @@ function managerDeployment({
             seccompProfile: { type: 'RuntimeDefault' },
           },
           affinity: spread(),
-          containers: [managerContainer(image, replacesOverflowPods)],
+          containers: [managerContainer(image, { replacesOverflowPods, evictsMissedPods })],
         },
       },
     },
@@ -89,7 +93,13 @@ function spread() {
   }
 }
 
-function managerContainer(image: string, replacesOverflowPods: boolean) {
+function managerContainer(
+  image: string,
+  {
+    replacesOverflowPods,
+    evictsMissedPods,
+  }: Required<Pick<InstallationOptions, 'replacesOverflowPods' | 'evictsMissedPods'>>,
+) {
   const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
     httpGet: { path, port: 'health' },
     periodSeconds,
@@ -104,6 +114,7 @@ function managerContainer(image: string, replacesOverflowPods: boolean) {
       `--metrics-addr=:${ports.metrics}`,
       `--health-probe-addr=:${ports.health}`,
       ...(replacesOverflowPods ? ['--replace-overflow-pods'] : []),
+      ...(evictsMissedPods ? ['--evict-missed-pods'] : []),
     ],
     env: [
       {

@@ -15,6 +15,12 @@ export function managerFamilies(statistics: ManagerStatistics): MetricFamily[] {
     ...each(informerNumbers, statistics.informers, ({ resource }) => ({ resource })),
     ...leaderFamilies(statistics),
     single(
+      'gauge',
+      'outrigger_missed_pods',
+      'Pods without a SidecarSet they should carry, created while no webhook answered.',
+      statistics.missedPods,
+    ),
+    single(
       'counter',
       'outrigger_events_written_total',
       'Events written to the API.',

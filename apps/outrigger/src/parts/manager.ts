@@ -41,6 +41,8 @@ export interface ManagerPartOptions {
   readonly sortsContainersByName?: boolean
   /** Defaults to false. */
   readonly replacesOverflowPods?: boolean
+  /** Defaults to false. */
+  readonly evictsMissedPods?: boolean
   /** Defaults to 3. */
   readonly sidecarSetWorkers?: number
   /** Defaults to false. */

@@ -12,6 +12,8 @@ export interface InstallManifestsOptions {
   readonly webhookPort?: number
   /** Gives the manager the right that `ManagerOptions.replacesOverflowPods` needs. Defaults to false. */
   readonly replacesOverflowPods?: boolean
+  /** Gives the manager the right that `ManagerOptions.evictsMissedPods` needs. Defaults to false. */
+  readonly evictsMissedPods?: boolean
 }
 
 /**
@@ -25,6 +27,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     serviceAccount = 'outrigger-manager',
     webhookPort = 9876,
     replacesOverflowPods = false,
+    evictsMissedPods = false,
   } = options
   const name = 'outrigger-manager'
   const virtualNodes = 'outrigger-virtual-nodes'
@@ -33,6 +36,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     webhookConfigurations: [defaultNames.webhooks.mutating, defaultNames.webhooks.validating],
     certificateSecret: defaultNames.certificateSecret,
     replacesOverflowPods,
+    evictsMissedPods,
   })
   const rbac = 'rbac.authorization.k8s.io'
   const subjects = [{ kind: 'ServiceAccount', name: serviceAccount, namespace }]

@@ -14,6 +14,8 @@ export interface ManagerRulesOptions {
   readonly certificateSecret: string
   /** As in `ManagerOptions`; without it the manager may not delete pods. Default false. */
   readonly replacesOverflowPods?: boolean
+  /** As in `ManagerOptions`; without it the manager may not evict pods. Default false. */
+  readonly evictsMissedPods?: boolean
 }
 
 const rule = (group: string, names: string[], verbs: string[], resourceNames?: string[]): PolicyRule => ({
@@ -33,6 +35,7 @@ export function managerRules({
   webhookConfigurations,
   certificateSecret,
   replacesOverflowPods = false,
+  evictsMissedPods = false,
 }: ManagerRulesOptions): ManagerRules {
   const admission = 'admissionregistration.k8s.io'
   const configurations = ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations']
@@ -56,6 +59,7 @@ export function managerRules({
       rule(admission, configurations, ['create']),
       rule(admission, configurations, ['get', 'update'], [...webhookConfigurations]),
       ...(replacesOverflowPods ? overflowReplacementRules() : []),
+      ...(evictsMissedPods ? missedPodsRules() : []),
     ],
     ownNamespace: [
       rule('', ['secrets'], ['create']),
@@ -70,6 +74,11 @@ export function managerRules({
 /** What the manager does besides where it replaces pods that overflowed; for the ClusterRole. */
 export function overflowReplacementRules(): PolicyRule[] {
   return [rule('', ['pods'], ['delete'])]
+}
+
+/** What the manager does besides where it evicts pods that were created unasked; for the ClusterRole. */
+export function missedPodsRules(): PolicyRule[] {
+  return [rule('', ['pods/eviction'], ['create'])]
 }
 
 /** What every virtual node may read besides what bindings give it: the bindings themselves. */

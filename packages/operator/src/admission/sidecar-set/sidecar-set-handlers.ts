@@ -32,15 +32,23 @@ export const mutateSidecarSet: AdmissionHandler = (request) =>
     return {
       allowed: true,
       patch: createJsonPatch(sidecarSet, defaulted),
-      warnings: [...warnings, ...policies, ...failurePolicyWarnings(sidecarSet)],
+      warnings: [...warnings, ...policies, ...unknownAnnotationWarnings(sidecarSet)],
     }
   })
 
-function failurePolicyWarnings({ metadata }: SidecarSet): string[] {
-  const name = sidecarSetAnnotations.failurePolicy
-  const value = metadata.annotations?.[name]
-  if (value === undefined || value === 'Fail' || value === 'Ignore') return []
-  return [`metadata.annotations[${name}]: ${JSON.stringify(value)} counts as Fail; say Fail or Ignore`]
+/** Annotations of ours that know two words each, and the word that any other counts as. */
+const words: readonly (readonly [string, readonly [string, string], string])[] = [
+  [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
+  [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+]
+
+function unknownAnnotationWarnings({ metadata }: SidecarSet): string[] {
+  return words.flatMap(([name, known, fallback]) => {
+    const value = metadata.annotations?.[name]
+    if (value === undefined || known.includes(value)) return []
+    const given = JSON.stringify(value)
+    return [`metadata.annotations[${name}]: ${given} counts as ${fallback}; say ${known.join(' or ')}`]
+  })
 }
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */

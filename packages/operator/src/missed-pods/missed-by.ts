@@ -1,0 +1,41 @@
+import { parseTime } from '@outrigger/foundation'
+import { hasVirtualNodeLabel, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
+import type { Labels, Pod } from '@outrigger/kube'
+import { injectedSidecarSets } from '../sidecar-set-status/pod-annotations.ts'
+
+export interface MissedFacts {
+  readonly sidecarSets: SidecarSetIndex
+  /** The manager's own namespace, about whose pods no webhook is asked. */
+  readonly managerNamespace: string
+  namespaceLabels(namespace: string): Labels | undefined
+  isVirtualNode(name: string): boolean
+}
+
+/** Kubelets set it on the pods they make from files: no webhook changes those. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+/**
+ * Milliseconds a pod must be younger than a SidecarSet: time stamps are whole seconds, and a webhook hears of a SidecarSet a
+ * little after it was stored.
+ */
+const youth = 1_000
+
+/**
+ * Names of the SidecarSets whose webhook should have been asked about a pod and was not: they select it and are older, and
+ * it carries no SidecarSet at all. One that carries others was asked about: what it lacks, it was not to get then. Whether the
+ * pod has ended is not looked at. Pods of virtual nodes are not created unasked, and have an audit of their own.
+ */
+export function missedBy(pod: Pod, facts: MissedFacts): readonly string[] {
+  const { namespace: name = '', annotations, creationTimestamp = '' } = pod.metadata
+  if (injectedSidecarSets(pod).length > 0 || annotations?.[mirrorAnnotation] !== undefined) return []
+  const { nodeName } = pod.spec
+  if (hasVirtualNodeLabel(pod) || (nodeName !== undefined && facts.isVirtualNode(nodeName))) return []
+  const labels = facts.namespaceLabels(name)
+  // As webhook registration has it.
+  if (name === facts.managerNamespace || labels?.['control-plane'] !== undefined) return []
+  const { selected } = selectSidecarSets(pod, { sidecarSets: facts.sidecarSets, namespace: { name, labels } })
+  const createdAt = parseTime(creationTimestamp)
+  return selected
+    .filter(({ metadata }) => createdAt - parseTime(metadata.creationTimestamp ?? '') > youth)
+    .map(({ metadata }) => metadata.name)
+}
