@@ -1,5 +1,5 @@
 import { parseTime } from '@outrigger/foundation'
-import { keyOf, type Pod } from '@outrigger/kube'
+import { deepEqual, keyOf, type Pod } from '@outrigger/kube'
 import { ownerOf } from '../overflow-replacement/replaceable-owner.ts'
 import { OrderedList } from '../sidecar-set-rollout/ordered-list.ts'
 import { isRunningAndReady } from '../sidecar-set-status/pod-view.ts'
@@ -62,7 +62,8 @@ export class MissedPods {
 
   /** Takes in a pod as it is now. A namesake in the place of `before` is another pod. */
   seen(pod: Pod, before?: Pod): MissedChange {
-    if (before !== undefined && before.metadata.uid === pod.metadata.uid) return this.#judge(pod, false)
+    if (before !== undefined && before.metadata.uid === pod.metadata.uid)
+      return this.#pods.has(keyOf(pod)) || !isChosenAlike(pod, before) ? this.#judge(pod, false) : nothing
     const left = before === undefined ? nothing : this.gone(before)
     const verdict = ownerOf(pod)
     const owed = verdict.isReplaceable ? this.owed.settle(verdict.owner.key) : undefined
@@ -171,6 +172,15 @@ function compareTurns(left: MissedPod, right: MissedPod): number {
   if (left.isReady !== right.isReady) return left.isReady ? 1 : -1
   if (left.createdAt !== right.createdAt) return right.createdAt - left.createdAt
   return left.key < right.key ? -1 : left.key > right.key ? 1 : 0
+}
+
+/** Whether nothing of a pod has changed that SidecarSets are chosen by: most events tell of its status. */
+function isChosenAlike(pod: Pod, before: Pod): boolean {
+  return (
+    pod.spec.nodeName === before.spec.nodeName &&
+    deepEqual(pod.metadata.labels, before.metadata.labels) &&
+    deepEqual(pod.metadata.annotations, before.metadata.annotations)
+  )
 }
 
 function isSame(left: MissedPod | undefined, right: MissedPod | undefined): boolean {
