@@ -15,7 +15,7 @@ if (obstacle !== undefined && asked !== 'sim')
   console.log(`Containers cannot be run here (${obstacle}); the story runs on the simulated runtime.`)
 
 const directory = await mkdtemp(join(tmpdir(), 'outrigger-demo-'))
-const { checks, kubeconfig, cluster } = await tellStory({
+const { checks, kubeconfig, cluster, end } = await tellStory({
   runtime,
   directory,
   environment: process.env,
@@ -38,6 +38,5 @@ if (!isOnce) {
     cluster.child.once('exit', () => resolve())
   })
 }
-// The last start was with --ephemeral: stopping it leaves nothing behind.
-await cluster.stop()
+await end()
 await rm(directory, { recursive: true, force: true })

@@ -164,7 +164,7 @@ describe.skipIf(await mustSkip('own-containerd.test.ts'))('a containerd of our o
     await expect(
       startContainerd({ directory, clock, logger: silentLogger, cniPath: ['/nowhere'] }),
     ).rejects.toThrow(
-      /^cannot run containers: the CNI plugins bridge, host-local, loopback are not in \/nowhere; install .*$/,
+      /^cannot run containers: the CNI plugins bridge, host-local and loopback are not in \/nowhere; install .*$/,
     )
   })
 })

@@ -24,7 +24,7 @@ async function tell(runtime: 'containerd' | 'sim', promises: number): Promise<vo
     environment: process.env,
     print: (line) => lines.push(line),
   })
-  await end.cluster.stop()
+  await end.end()
   rmSync(directory, { recursive: true, force: true })
 
   const broken = end.checks.filter((check) => !check.held)

@@ -19,6 +19,8 @@ export interface StoryEnd {
   readonly kubeconfig: string
   /** The cluster, still up: `outrigger up` with everything in it. */
   readonly cluster: OutriggerProcess
+  /** Ends the cluster, its containers too, and removes its state. Throws with what was said when that fails. */
+  end(): Promise<void>
 }
 
 const examples = resolve(import.meta.dirname, '../../examples/filebeat-echo-server')
@@ -66,7 +68,19 @@ class Story {
         error instanceof Error ? error.message : String(error),
       )
     }
-    return { checks: this.#transcript.checks, kubeconfig: this.#kubeconfig, cluster }
+    return {
+      checks: this.#transcript.checks,
+      kubeconfig: this.#kubeconfig,
+      cluster,
+      end: () => this.#end(cluster),
+    }
+  }
+
+  async #end(cluster: OutriggerProcess): Promise<void> {
+    await cluster.stop()
+    const { directory, environment } = this.#options
+    const down = startOutrigger(['down', '--purge', '--data-dir', join(directory, 'data')], environment)
+    if ((await down.ended) !== 0) throw new Error(`the cluster could not be removed:\n${down.output()}`)
   }
 
   async #up(more: readonly string[]): Promise<OutriggerProcess> {
@@ -316,7 +330,7 @@ class Story {
       await manager.stop()
     }
     await restarted.stop()
-    return this.#up(['--ephemeral'])
+    return this.#up([])
   }
 
   #tools() {

@@ -32,8 +32,8 @@ export const sidecarSetAnnotations = {
   /** Ours, value `"true"`: images of native sidecars are upgraded in place as well. */
   updatesNativeSidecars: 'outrigger.dev/update-native-sidecars',
   /**
-   * Ours: `Fail` lets no pod that the SidecarSet selects be created without it, also while no manager answers. `Ignore`,
-   * or nothing: such pods are created then, without it.
+   * Ours: with `Ignore`, pods that the SidecarSet selects are created without it while no manager answers. With `Fail`, or
+   * nothing, they are not; in kube-system only with `Fail`.
    */
   failurePolicy: 'outrigger.dev/failure-policy',
   /**
