@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
 import { type ClusterClient, createClient } from '@outrigger/client'
 import { SystemClock } from '@outrigger/foundation'
@@ -74,7 +74,7 @@ export async function rolloutOver(pods: number, environment: NodeJS.ProcessEnv =
     await manager.stop()
     const floor = await bareLoop(cluster, client, pods)
     const restarted = performance.now()
-    manager = await startManager(cluster)
+    manager = await startManager(cluster, environment)
     const restartSeconds = (performance.now() - restarted) / 1_000
     await clock.sleep(rest)
     return {
@@ -95,6 +95,13 @@ export async function rolloutOver(pods: number, environment: NodeJS.ProcessEnv =
   }
 }
 
+/** The options of Node with which the image starts the program. */
+function imageOptions(): string {
+  const recipe = readFileSync(resolve(import.meta.dirname, '../../apps/outrigger/Dockerfile'), 'utf8')
+  const entrypoint: readonly string[] = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(recipe)?.[1] ?? '[]')
+  return entrypoint.filter((word) => word.startsWith('--')).join(' ')
+}
+
 /** The manager against the cluster, ready to inject. */
 export async function startManager(
   cluster: BenchCluster,
@@ -108,7 +115,7 @@ export async function startManager(
       '--no-leader-elect',
       ...['--webhook-port', '0', '--metrics-addr', '0', '--health-probe-addr', '0'],
     ],
-    environment,
+    { ...environment, NODE_OPTIONS: `${environment['NODE_OPTIONS'] ?? ''} ${imageOptions()}` },
   )
   await manager.saw(/^The manager is ready/m)
   return manager
