@@ -72,3 +72,40 @@ export function withFaultyWrites(client: Client, before: (resource: string) => v
     createSubresource: (...args) => guarded(args[0], () => client.createSubresource(...args)),
   }
 }
+
+/** A client whose watches tell everything `lag` milliseconds late, in order; lists and writes are not delayed. */
+export function withLaggingWatches(client: Client, clock: Clock, lag: number): Client {
+  return {
+    ...withFaultyWrites(client, () => {}),
+    watch: (...args) => lagging(client.watch(...args), clock, lag),
+  }
+}
+
+/** Reads on while it holds back, so that a burst is late as a whole and not one by one. */
+async function* lagging<T>(source: AsyncIterable<T>, clock: Clock, lag: number): AsyncGenerator<T> {
+  const held: { readonly item: T; readonly due: number }[] = []
+  const events = source[Symbol.asyncIterator]()
+  let end: { readonly error?: unknown } | undefined
+  const read = async () => {
+    for (let next = await events.next(); next.done !== true; next = await events.next())
+      held.push({ item: next.value, due: clock.monotonic() + lag })
+    end = {}
+  }
+  void read().catch((error: unknown) => {
+    end = { error }
+  })
+  try {
+    for (;;) {
+      const first = held[0]
+      if (first === undefined && end !== undefined) {
+        if (end.error !== undefined) throw end.error
+        return
+      }
+      const wait = first === undefined ? 10 : first.due - clock.monotonic()
+      if (wait > 0) await clock.sleep(wait)
+      else if (held.shift() !== undefined && first !== undefined) yield first.item
+    }
+  } finally {
+    await events.return?.()
+  }
+}

@@ -18,7 +18,12 @@ import {
 } from '@outrigger/testkit'
 import { allow, createWebhookServer, fixedCertificate } from '@outrigger/webhook'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type FaultyManager, startFaultyManager, withFaultyWrites } from './faulty-manager.ts'
+import {
+  type FaultyManager,
+  startFaultyManager,
+  withFaultyWrites,
+  withLaggingWatches,
+} from './faulty-manager.ts'
 
 const { sidecarSets } = outriggerResources
 let cluster: TestCluster
@@ -78,9 +83,11 @@ const status = (isDone: (status: NonNullable<SidecarSet['status']>) => boolean, 
     { clock: cluster.clock, timeout },
   )
 
-const allUpdated = (count: number) =>
-  status(({ matchedPods, updatedPods, updatedReadyPods }) =>
-    [matchedPods, updatedPods, updatedReadyPods].every((value) => value === count),
+const allUpdated = (count: number, timeout?: number) =>
+  status(
+    ({ matchedPods, updatedPods, updatedReadyPods }) =>
+      [matchedPods, updatedPods, updatedReadyPods].every((value) => value === count),
+    timeout,
   )
 
 const release = (container: Container) =>
@@ -282,6 +289,56 @@ describe('a server that refuses every second write with 409', () => {
     expect(writes).toBeGreaterThan(4)
   })
 })
+
+describe('a cache that is a second late, and a server that refuses every second write', () => {
+  it('restart no sidecar twice, keep to the budget and let no pod become ready twice', async () => {
+    let writes = 0
+    await begin({ maxUnavailable: 2 }, (client) =>
+      withLaggingWatches(
+        withFaultyWrites(client, (resource) => {
+          if (resource === 'pods' && writes++ % 2 === 0) throw new ApiError(409, { reason: 'Conflict' })
+        }),
+        cluster.clock,
+        1_000,
+      ),
+    )
+    await createPods(6)
+    await allUpdated(6)
+    const stopping = new AbortController()
+    const seen = followReadiness(stopping.signal)
+    await release(agent('agent:2'))
+    await allUpdated(6, 60_000)
+    stopping.abort()
+    const { mostAway, changes } = await seen
+
+    expect((await pods()).map(restartsOf)).toEqual(Array(6).fill(1))
+    expect(mostAway).toBeGreaterThan(0)
+    expect(mostAway).toBeLessThanOrEqual(2)
+    // Away once and back once, each of them.
+    expect([...changes.values()]).toEqual(Array(6).fill(2))
+  }, 90_000)
+})
+
+/** Watches the pods as the API server has them: how many were not ready at a time, and how often each one changed. */
+async function followReadiness(signal: AbortSignal) {
+  const ready = new Map((await pods()).map((pod) => [pod.metadata.name, isReady(pod)]))
+  const changes = new Map<string, number>()
+  let mostAway = 0
+  try {
+    for await (const event of cluster.admin.watch<Pod>(resources.pods, { namespace: 'default', signal })) {
+      if (event.type !== 'MODIFIED') continue
+      const { object } = event
+      const { name } = object.metadata
+      if (name === undefined || ready.get(name) === isReady(object)) continue
+      ready.set(name, isReady(object))
+      changes.set(name, (changes.get(name) ?? 0) + 1)
+      mostAway = Math.max(mostAway, [...ready.values()].filter((is) => !is).length)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return { mostAway, changes }
+}
 
 describe('other webhooks before and after', () => {
   it('change nothing about it: injecting again adds nothing, and names that collide make no pod invalid', async () => {
