@@ -1,5 +1,6 @@
 import { ApiError, type Client, isAlreadyExists, isNotFound } from '@outrigger/client'
 import {
+  backoffDelay,
   type Clock,
   formatMicroTime,
   type Logger,
@@ -34,6 +35,8 @@ export interface NodeRegistrationOptions {
 
 const leaseNamespace = 'kube-node-lease'
 const leaseSeconds = 40
+/** Between attempts after a failure, in milliseconds. */
+const retry = { initial: 500, max: 7_000 }
 
 /** Keeps the Node object and its Lease as the control plane expects them of a kubelet. */
 export class NodeRegistration implements Runnable {
@@ -66,12 +69,20 @@ export class NodeRegistration implements Runnable {
 
   async #repeat(what: string, period: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#options
+    let failures = 0
+    let pause = period
     while (!signal.aborted) {
       try {
-        await clock.sleep(period * (1 + 0.04 * random.next()), signal)
+        await clock.sleep(pause * (1 + 0.04 * random.next()), signal)
         await work()
+        failures = 0
+        pause = period
       } catch (error) {
         if (signal.aborted) return
+        failures++
+        // Soon, because a lease counts for forty seconds only, but not sooner than a busy server asks for.
+        const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
+        pause = Math.min(period, Math.max(asked, backoffDelay(retry, failures)))
         logger.warn('node could not be reported', { what, error: messageOf(error) })
       }
     }
