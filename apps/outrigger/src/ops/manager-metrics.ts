@@ -36,9 +36,17 @@ export async function createManagerMetrics(
     return {
       status: 200,
       contentType: register.contentType,
-      body: `${formatMetrics(families)}${await register.metrics()}`,
+      body: `${formatMetrics(families)}${withoutEmptyLag(await register.metrics())}`,
     }
   }
+}
+
+/**
+ * The page without what the event loop's histogram says when nothing was measured since it was last read: no number
+ * for the mean, and for the minimum its start value of 2⁶³ ns, which is 292 years. No series then stands for no news.
+ */
+function withoutEmptyLag(page: string): string {
+  return page.replace(/^nodejs_eventloop_lag_\w+ (?:Nan|9223372036(?:\.\d+)?)\n/gm, '')
 }
 
 function programFamilies({ version, host, traffic, isReady }: ManagerMetricsOptions): MetricFamily[] {
