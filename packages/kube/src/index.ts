@@ -139,8 +139,16 @@ export {
   subtractQuantities,
 } from './quantity.ts'
 export { isRecord } from './record.ts'
-export { resources } from './resources.ts'
 // Shapes
+export {
+  fieldSince,
+  newestRelease,
+  oldestRelease,
+  type Release,
+  resourceSince,
+  schemaOfRelease,
+} from './release.ts'
+export { resources } from './resources.ts'
 export type { Schema } from './schema.ts'
 // Selectors
 export {
@@ -185,6 +193,7 @@ export {
   recursiveDifferenceOf,
   unionOf,
 } from './structured-merge/field-set.ts'
+export { sameOwnership } from './structured-merge/managed-fields.ts'
 export { type UpdateRequest, updateManagers } from './structured-merge/update-managers.ts'
 export { findUntoleratedTaint, toleratesTaint, toleratesTaints } from './taints.ts'
 export { formatYaml, ManifestError, type ParsedManifest, parseManifests, parseYaml } from './yaml.ts'

@@ -1,5 +1,5 @@
 import { type Clock, formatTime, type Random } from '@outrigger/foundation'
-import { deepEqual, invalid, type KubeObject } from '@outrigger/kube'
+import { deepEqual, invalid, type KubeObject, sameOwnership } from '@outrigger/kube'
 import type { AdmissionChain } from '../admission/admission-chain.ts'
 import type { AdmissionAttributes, Operation } from '../admission/plugin.ts'
 import { type Entry, type Store, WriteConflict } from '../storage/store.ts'
@@ -230,7 +230,7 @@ export class ObjectWriter {
     const { resource, strategy } = target
     const { store } = this.#options
     const isGone = isDeletedByUpdate(strategy, object)
-    if (!isGone && deepEqual(object, old)) return written(await this.#shown(target, entry, writer), false)
+    if (!isGone && isUnchanged(object, old)) return written(await this.#shown(target, entry, writer), false)
     if (writer.isDryRun) return written(show(object), false)
     const collection = collectionFor(resource)
     if (isGone) {
@@ -306,6 +306,20 @@ export function attributesOf(
     user: writer.user,
     warn: (text) => void writer.warnings.add(text),
   }
+}
+
+/**
+ * Whether a write leaves an object as it was. That a manager wrote at another time is no change: a field that
+ * a client leaves to its default differs from what is stored until it is defaulted, and whoever applies the
+ * same manifest again and again must not wake every watcher each time.
+ */
+function isUnchanged(object: KubeObject, old: KubeObject): boolean {
+  const { managedFields, ...metadata } = object.metadata
+  const { managedFields: oldManagers, ...oldMetadata } = old.metadata
+  return (
+    sameOwnership(managedFields, oldManagers) &&
+    deepEqual({ ...object, metadata }, { ...old, metadata: oldMetadata })
+  )
 }
 
 /** One more than before when something that counts changed; never what the client says. */

@@ -1,3 +1,4 @@
+import { deepEqual } from '../deep-equal.ts'
 import type { ManagedFieldsEntry } from '../generated/kinds.ts'
 import {
   emptyFieldSet,
@@ -126,4 +127,32 @@ export function resetsManagers(entries: readonly ManagedFieldsEntry[] | undefine
 /** Drops managers that own nothing. */
 export function withoutEmpty(managers: readonly Manager[]): Manager[] {
   return managers.filter((manager) => !isEmptyFieldSet(manager.fields))
+}
+
+/**
+ * Whether the same managers own the same fields. When each of them wrote, and thereby their order, does not
+ * count: a write that moves nothing else is none.
+ */
+export function sameOwnership(
+  one: readonly ManagedFieldsEntry[] | undefined,
+  two: readonly ManagedFieldsEntry[] | undefined,
+): boolean {
+  if (one === two) return true
+  if ((one?.length ?? 0) !== (two?.length ?? 0)) return false
+  return (one ?? []).every((entry, index) => {
+    const likely = two?.[index]
+    if (likely !== undefined && sameButForTime(entry, likely)) return true
+    return two?.some((other) => sameButForTime(entry, other)) === true
+  })
+}
+
+function sameButForTime(one: ManagedFieldsEntry, two: ManagedFieldsEntry): boolean {
+  return (
+    one.manager === two.manager &&
+    one.operation === two.operation &&
+    one.apiVersion === two.apiVersion &&
+    (one.subresource ?? '') === (two.subresource ?? '') &&
+    one.fieldsType === two.fieldsType &&
+    deepEqual(one.fieldsV1, two.fieldsV1)
+  )
 }
