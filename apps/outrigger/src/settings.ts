@@ -1,4 +1,5 @@
 import { UserError } from '@outrigger/foundation'
+import { newestRelease, oldestRelease, type Release } from '@outrigger/kube'
 
 /** Settings that every long-running command has. */
 export interface LogSettings {
@@ -41,6 +42,16 @@ export function parseFeatureGates(text: string): Readonly<Record<string, boolean
     gates[name] = value === 'true'
   }
   return gates
+}
+
+/** `1.29`, or as kube-apiserver takes it `kube=1.29`. @throws UserError that names the releases there are. */
+export function parseEmulatedVersion(text: string): Release {
+  const minor = Number(/^(?:kube=)?v?1\.(\d{1,3})$/.exec(text)?.[1])
+  if (minor >= oldestRelease && minor <= newestRelease) return minor
+  throw new UserError(
+    `--emulated-version ${text} is not a release the API server can look like`,
+    `give one from 1.${oldestRelease} to 1.${newestRelease}`,
+  )
 }
 
 /** `key=value`; the value may be empty and may hold further signs. @throws UserError that names the flag. */

@@ -9,7 +9,7 @@ import {
   type Random,
   type Runnable,
 } from '@outrigger/foundation'
-import { type CustomResourceDefinition, discoveryTable } from '@outrigger/kube'
+import { type CustomResourceDefinition, discoveryTable, newestRelease, type Release } from '@outrigger/kube'
 import { type AdmissionChain, createAdmissionChain } from './admission/admission-chain.ts'
 import { builtInAdmission } from './admission/builtin/built-in-admission.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
@@ -26,6 +26,8 @@ import { type CustomResources, createCustomResources } from './custom/custom-res
 import { createDefinitionResource } from './custom/definition-resource.ts'
 import { ensureDefaultNamespaces } from './default-namespaces.ts'
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts'
+import { resourceOfRelease } from './emulation/emulated-resource.ts'
+import { habitsOf } from './emulation/release-habits.ts'
 import { createEventExpiry } from './event-expiry.ts'
 import { listen } from './http/https-server.ts'
 import { ServerMetrics } from './http/metrics.ts'
@@ -73,6 +75,11 @@ export interface ApiServerOptions {
   /** Issuer of service account tokens. Defaults to the name Kubernetes itself uses. */
   readonly serviceAccountIssuer?: string
   readonly featureGates?: Readonly<Record<string, boolean>>
+  /**
+   * The release of Kubernetes to look like: built-in kinds, fields, parts and ways of listing and describing that came
+   * later are missing; what is there behaves as in the newest release. Defaults to `newestRelease`.
+   */
+  readonly emulatedRelease?: Release
   /** IPv4 range of cluster IPs. */
   readonly serviceCidr?: string
   /** Where webhooks named by a Service are reached. Defaults to a ready endpoint of the Service. */
@@ -105,23 +112,6 @@ export interface ApiServer {
   readonly ready: Promise<ServerAddress>
 }
 
-const gitVersion = 'v1.36.2'
-const version = {
-  major: '1',
-  minor: '36',
-  emulationMajor: '1',
-  emulationMinor: '36',
-  minCompatibilityMajor: '1',
-  minCompatibilityMinor: '35',
-  gitVersion,
-  gitCommit: '',
-  gitTreeState: 'clean',
-  buildDate: '1970-01-01T00:00:00Z',
-  goVersion: '',
-  compiler: 'none',
-  platform: 'linux/amd64',
-} as const
-
 /** The parts of a server that is being put together. */
 interface Parts {
   readonly options: ApiServerOptions
@@ -137,7 +127,7 @@ interface Parts {
   readonly webhookClient: WebhookClient
 }
 
-/** An API server that looks like kube-apiserver 1.36. Nothing happens before `run`. */
+/** An API server that looks like kube-apiserver. Nothing happens before `run`. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const ready = deferred<ServerAddress>()
   // Who does not wait for readiness hears of the failure from `run`.
@@ -227,7 +217,7 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
       ...builtInResources(environment),
       ...access.reviewResources,
       createDefinitionResource(),
-    ]),
+    ]).flatMap((resource) => resourceOfRelease(resource, releaseOf(options)) ?? []),
   )
   for (const resource of registry.all) addIndexes(store, resource)
   const webhookClient = createWebhookClient(
@@ -284,6 +274,8 @@ function assemble(options: ApiServerOptions, store: Store, signingKey: SigningKe
     webhookClient,
   }
 }
+
+const releaseOf = ({ emulatedRelease }: ApiServerOptions): Release => emulatedRelease ?? newestRelease
 
 const isSameStorage = (one: Resource, other: Resource) =>
   one.storage.group === other.storage.group && one.storage.resource === other.storage.resource
@@ -360,7 +352,7 @@ async function listenUntil(
     connect,
     clock,
     logger,
-    version,
+    habits: habitsOf(releaseOf(options)),
     discovery: new DiscoveryDocuments(registry),
     openApi: new OpenApiDocuments(registry, (resource) => writtenSchema(objects, resource)),
     metrics: new ServerMetrics(),

@@ -9,11 +9,13 @@ import {
   SystemRandom,
   silentLogger,
 } from '@outrigger/foundation'
-import { formatYaml } from '@outrigger/kube'
+import { formatYaml, type Release } from '@outrigger/kube'
 
 export interface TestApiServerOptions {
   /** Feature gates of the server. Defaults to `SidecarSetServerlessPod=true`. */
   readonly featureGates?: Readonly<Record<string, boolean>>
+  /** The release of Kubernetes 1 to look like, for example 24. Defaults to the newest. */
+  readonly emulatedRelease?: Release
   /** Keeps objects on disk; without it they live as long as the server. */
   readonly dataDirectory?: string
   /** Defaults to `rbac`. */
@@ -76,6 +78,7 @@ export async function startTestApiServer(options: TestApiServerOptions = {}): Pr
     tokens: [{ token, user: { name: 'admin', groups: ['system:masters'] } }],
     featureGates: options.featureGates ?? { SidecarSetServerlessPod: true },
     kubelet: { ca: authority.certificate, certificate: kubelet.certificate, key: kubelet.privateKey },
+    ...(options.emulatedRelease !== undefined && { emulatedRelease: options.emulatedRelease }),
     ...(options.dataDirectory !== undefined && { dataDirectory: options.dataDirectory }),
     ...(options.authorization !== undefined && { authorization: options.authorization }),
   })

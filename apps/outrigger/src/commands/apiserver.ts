@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
+import { newestRelease, oldestRelease, type Release } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
 import { ensureClusterCertificates } from '../cluster-certificates.ts'
@@ -8,7 +9,7 @@ import { openDataDirectory } from '../data-directory.ts'
 import { absolutePath, type Environment } from '../environment.ts'
 import { writeKubeconfig } from '../kubeconfig-file.ts'
 import { createApiServerPart } from '../parts/api-server.ts'
-import { type LogSettings, parseFeatureGates, parseNumber } from '../settings.ts'
+import { type LogSettings, parseEmulatedVersion, parseFeatureGates, parseNumber } from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
 
 interface ApiServerSettings extends LogSettings {
@@ -18,6 +19,7 @@ interface ApiServerSettings extends LogSettings {
   readonly kubeconfig?: string
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly kubeletCertificateAuthority?: string
+  readonly emulatedVersion?: Release
 }
 
 export function addApiServerCommand(program: Command, environment: Environment): void {
@@ -36,6 +38,11 @@ export function addApiServerCommand(program: Command, environment: Environment):
       'who vouches for kubelets (default: any kubelet is believed)',
     )
     .option('--feature-gates <gates>', 'for example SidecarSetServerlessPod=true', parseFeatureGates, {})
+    .option(
+      '--emulated-version <version>',
+      `release of Kubernetes to look like, from 1.${oldestRelease} on (default: 1.${newestRelease})`,
+      parseEmulatedVersion,
+    )
   withLogFlags(command).action((settings: ApiServerSettings) =>
     serve(settings, environment, (service) => begin(settings, environment, service)),
   )

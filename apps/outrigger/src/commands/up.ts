@@ -5,7 +5,7 @@ import { type CertificateFolder, readSigningRequest, signRequest } from '@outrig
 import { type Client, type ConnectionConfig, createClient } from '@outrigger/client'
 import { createControlPlane } from '@outrigger/control-plane'
 import { aborted, type Runnable } from '@outrigger/foundation'
-import { resources } from '@outrigger/kube'
+import { newestRelease, oldestRelease, type Release, resources } from '@outrigger/kube'
 import { installDefinitions } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { ensureAdminToken } from '../admin-token.ts'
@@ -25,7 +25,14 @@ import { ensureRights } from '../parts/ensure-rights.ts'
 import { createManagerPart } from '../parts/manager.ts'
 import { createNode } from '../parts/node.ts'
 import { openPodRuntimes, type PodRuntimes, type RuntimeKind } from '../parts/pod-runtimes.ts'
-import { collect, type LogSettings, parseChoice, parseFeatureGates, parseNumber } from '../settings.ts'
+import {
+  collect,
+  type LogSettings,
+  parseChoice,
+  parseEmulatedVersion,
+  parseFeatureGates,
+  parseNumber,
+} from '../settings.ts'
 import { type Service, serve, withLogFlags } from './serve.ts'
 
 const parts = ['control-plane', 'manager', 'nodes'] as const
@@ -42,6 +49,7 @@ interface UpSettings extends LogSettings {
   readonly without: readonly Part[]
   readonly featureGates: Readonly<Record<string, boolean>>
   readonly exampleImages: boolean
+  readonly emulatedVersion?: Release
 }
 
 /** The nodes of the embedded cluster. */
@@ -89,6 +97,11 @@ export function addUpCommand(program: Command, environment: Environment): void {
     .option('--feature-gates <gates>', 'gates of the API server', parseFeatureGates, {
       SidecarSetServerlessPod: true,
     })
+    .option(
+      '--emulated-version <version>',
+      `release of Kubernetes to look like, from 1.${oldestRelease} on (default: 1.${newestRelease})`,
+      parseEmulatedVersion,
+    )
     .option('--example-images', 'have the images of examples/: pulled, or built here when that fails', false)
   withLogFlags(command).action((settings: UpSettings) => {
     // A restart in place keeps the port and the folder that were drawn: the kubeconfig names them.

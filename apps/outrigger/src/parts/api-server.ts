@@ -1,5 +1,6 @@
 import type { ApiServer } from '@outrigger/apiserver'
 import { type CertificateFolder, ensureSigningKey } from '@outrigger/certificates'
+import type { Release } from '@outrigger/kube'
 import { ensureAdminToken } from '../admin-token.ts'
 import { pairOf } from '../cluster-certificates.ts'
 import type { Service } from '../commands/serve.ts'
@@ -13,6 +14,7 @@ export interface ApiServerPartOptions {
   readonly featureGates: Readonly<Record<string, boolean>>
   /** PEM of the authority that signs kubelets; left out, any kubelet is believed, as with kube-apiserver. */
   readonly kubeletAuthority: string | undefined
+  readonly emulatedVersion?: Release
 }
 
 /** The embedded API server on a data directory, with its administrator's token. */
@@ -22,7 +24,7 @@ export async function createApiServerPart(
 ): Promise<ApiServer> {
   // Loaded only by those who serve: it has native parts, and is half of the program.
   const { createApiServer } = await import('@outrigger/apiserver')
-  const { directory, folder, bindAddress, port, featureGates, kubeletAuthority } = options
+  const { directory, folder, bindAddress, port, featureGates, kubeletAuthority, emulatedVersion } = options
   const serving = pairOf(folder, 'apiserver')
   const kubeletClient = pairOf(folder, 'apiserver-kubelet-client')
   return createApiServer({
@@ -44,6 +46,7 @@ export async function createApiServerPart(
     ],
     serviceAccountKey: await ensureSigningKey(directory.pki),
     featureGates,
+    ...(emulatedVersion !== undefined && { emulatedRelease: emulatedVersion }),
     kubelet: {
       certificate: kubeletClient.certificate,
       key: kubeletClient.privateKey,

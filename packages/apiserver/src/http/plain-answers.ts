@@ -1,5 +1,6 @@
 import type { Access } from '../auth/access.ts'
 import type { DiscoveryDocuments, Document } from '../discovery/discovery-documents.ts'
+import type { ReleaseHabits } from '../emulation/release-habits.ts'
 import type { OpenApiDocuments } from '../openapi/openapi-documents.ts'
 import type { Reply } from '../registry/api-request.ts'
 import { collectionFor } from '../registry/conversion.ts'
@@ -18,7 +19,7 @@ export interface PlainAnswersOptions {
   readonly openApi: OpenApiDocuments
   readonly store: Store
   readonly metrics: ServerMetrics
-  readonly version: Readonly<Record<string, string>>
+  readonly habits: ReleaseHabits
   readonly checks: readonly HealthCheck[]
   readonly readiness: readonly HealthCheck[]
   /** The URL clients reach the server at. */
@@ -39,11 +40,13 @@ export class PlainAnswers {
   }
 
   discovery(request: AnyRequest, target: Extract<RequestTarget, { type: 'discovery' }>): Reply {
-    const { discovery, url } = this.#options
+    const { discovery, url, habits } = this.#options
     const { group, version, isLegacy } = target
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
     if (version === undefined && (isLegacy || group === undefined)) {
-      const metaVersion = aggregatedVersion(request.headers.accept ?? '')
+      const metaVersion = habits.aggregatesDiscovery
+        ? aggregatedVersion(request.headers.accept ?? '')
+        : undefined
       if (metaVersion !== undefined) {
         const contentType = `application/json;g=apidiscovery.k8s.io;v=${metaVersion};as=APIGroupDiscoveryList`
         return documentReply(request, discovery.aggregated(isLegacy, metaVersion), contentType)
@@ -58,13 +61,13 @@ export class PlainAnswers {
   }
 
   other(request: AnyRequest, path: string, query: URLSearchParams): Reply {
-    const { access, checks, readiness, metrics, openApi, registry, store, url, version } = this.#options
+    const { access, checks, readiness, metrics, openApi, registry, store, url, habits } = this.#options
     if (isHealthPath(path)) return answerHealth(path, query, checks, readiness)
     switch (path) {
       case '/':
         return forPeople({ paths: allPaths(registry) })
       case '/version':
-        return forPeople(version)
+        return forPeople(habits.version)
       case '/metrics': {
         const counts = new Map<string, number>()
         for (const resource of registry.all)
@@ -88,6 +91,7 @@ export class PlainAnswers {
           body: access.openId(url()).keys,
         }
     }
+    if (path.startsWith('/openapi/v3') && !habits.servesOpenApiV3) return pageNotFound
     if (path === '/openapi/v2' || path === '/openapi/v3' || path.startsWith('/openapi/v3/'))
       return openApi.answer(path, query, request.headers.accept ?? '') ?? pageNotFound
     return pageNotFound

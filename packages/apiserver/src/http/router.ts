@@ -142,7 +142,7 @@ export class Router {
 
   /** Who asks for what, once they are known to be allowed to. @throws StatusError */
   async #ask(request: AnyRequest, certificate: PeerCertificate | undefined): Promise<Asked> {
-    const { access } = this.#options
+    const { access, habits } = this.#options
     const url = request.url ?? '/'
     const mark = url.indexOf('?')
     const path = mark < 0 ? url : url.slice(0, mark)
@@ -152,6 +152,7 @@ export class Router {
     const user = await access.resolveUser(request.headers, certificate, question)
     const whole = { ...question, user }
     access.authorize(whole)
+    habits.adaptQuery(query)
     return { request, target, path, query, user, question: whole }
   }
 
