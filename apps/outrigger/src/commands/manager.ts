@@ -132,7 +132,7 @@ async function beginManager(
   const { client, traffic } = observeClient(base)
   service.atEnd(() => client.close())
   const isInPod = variables['KUBERNETES_SERVICE_HOST'] !== undefined && settings.kubeconfig === undefined
-  const host = new URL(findConnection(settings, environment).server).host
+  const { server, credentials } = findConnection(settings, environment)
   let manager: Manager | undefined
   let isStopping = false
   const isReady = () => !isStopping && manager?.isReady === true
@@ -142,7 +142,7 @@ async function beginManager(
   }
   await startOps(addresses, service, {
     traffic,
-    host,
+    host: new URL(server).host,
     isReady,
     isStopping: () => isStopping,
     statistics: () => manager?.statistics,
@@ -151,7 +151,7 @@ async function beginManager(
   const namespace = variables['POD_NAMESPACE'] || defaultNames.namespace
   const part = createManagerPart({
     client,
-    userName: await findOwnUser(client, { isInPod, signal }),
+    userName: await findOwnUser(client, { ...(credentials && { credentials }), isInPod, signal }),
     identity: `${environment.hostName}_${random.uuid()}`,
     ...readLeaderSettings(settings),
     namespace,
