@@ -13,6 +13,7 @@ export {
 export {
   coversPod,
   isActive,
+  knowsNativeSidecars,
   matchSidecarSet,
   type NamespaceFacts,
   type SidecarSetDecision,

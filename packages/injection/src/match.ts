@@ -1,5 +1,5 @@
 import { canaryBaseOf } from '@outrigger/api'
-import type { Labels, Pod } from '@outrigger/kube'
+import { fieldSince, type Labels, type Pod, type Release } from '@outrigger/kube'
 import type { CompiledSidecarSet } from './sidecar-set-index.ts'
 
 /** Where a pod lives, as far as selectors ask. */
@@ -22,13 +22,24 @@ export function isActive(pod: Pick<Pod, 'metadata' | 'status'>): boolean {
   return phase !== 'Succeeded' && phase !== 'Failed' && pod.metadata.deletionTimestamp === undefined
 }
 
-/** Whether this SidecarSet, looked at alone, wants this pod. Never throws. */
+const nativeSidecarsSince = fieldSince('io.k8s.api.core.v1.Container', 'restartPolicy')
+
+/**
+ * Whether pods of a release know native sidecars. An older API server drops what makes one, and the pod would wait for
+ * an init container that never ends.
+ */
+export function knowsNativeSidecars(release: Release | undefined): boolean {
+  return release === undefined || release >= nativeSidecarsSince
+}
+
+/** Whether this SidecarSet, looked at alone, wants this pod and can be injected in this release. Never throws. */
 export function matchSidecarSet(
   compiled: CompiledSidecarSet,
   labels: Labels,
   namespace: NamespaceFacts,
+  release?: Release,
 ): SidecarSetDecision {
-  const { sidecarSet, selects, selectsNamespace } = compiled
+  const { sidecarSet, selects, selectsNamespace, nativeSidecar } = compiled
   const decide = (isInjected: boolean, reason: string): SidecarSetDecision => ({
     sidecarSet: sidecarSet.metadata.name,
     isInjected,
@@ -43,6 +54,11 @@ export function matchSidecarSet(
   }
   if (sidecarSet.spec.injectionStrategy?.paused)
     return decide(false, 'its injection is paused (injectionStrategy.paused)')
+  if (nativeSidecar !== undefined && !knowsNativeSidecars(release))
+    return decide(
+      false,
+      `its init container ${nativeSidecar} is a native sidecar, which this Kubernetes (1.${release}) does not know and would wait for to end; they come with 1.${nativeSidecarsSince}`,
+    )
   return decide(true, 'selector and namespace match')
 }
 

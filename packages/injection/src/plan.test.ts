@@ -55,6 +55,29 @@ describe('injection', () => {
     })
   })
 
+  it('holds back SidecarSets with native sidecars where the cluster does not know them, whole, and says so', () => {
+    const native = sidecarSet('native', {
+      initContainers: [{ name: 'proxy', image, restartPolicy: 'Always' }],
+      containers: [{ name: 'helper', image }],
+      updateStrategy: { type: 'NotUpdate' },
+    })
+    const known = facts([native, one({ name: 'a' })])
+    known.sidecarSets.release = 28
+    const plan = planInjection(pod(), known)
+    expect(names(plan.pieces.spec.containers)).toEqual(['a', 'web'])
+    expect(plan.pieces.spec.initContainers).toBeUndefined()
+    expect(plan.sidecarSets[0]).toEqual({
+      sidecarSet: 'native',
+      isInjected: false,
+      reason:
+        'its init container proxy is a native sidecar, which this Kubernetes (1.28) does not know and would wait for to end; they come with 1.29',
+    })
+    for (const release of [29, 36, undefined]) {
+      known.sidecarSets.release = release
+      expect(names(planInjection(pod(), known).pieces.spec.initContainers)).toEqual(['proxy'])
+    }
+  })
+
   it('leaves out volumes that no sidecar mounts', () => {
     const injected = inject({}, one({ name: 'a' }, { volumes: [{ name: 'unused', emptyDir: {} }] }))
     expect(injected.spec.volumes).toBeUndefined()

@@ -221,7 +221,9 @@ export function selectSidecarSets(
   const labels = pod.metadata.labels ?? {}
   const candidates = facts.sidecarSets.candidates(labels, facts.namespace.name)
   const decisions = suppressBases(
-    candidates.map((candidate) => matchSidecarSet(candidate, labels, facts.namespace)),
+    candidates.map((candidate) =>
+      matchSidecarSet(candidate, labels, facts.namespace, facts.sidecarSets.release),
+    ),
     candidates,
   )
   const selected = candidates.filter((_, i) => decisions[i]?.isInjected).map(({ sidecarSet }) => sidecarSet)

@@ -1,10 +1,11 @@
-import { namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
+import { isNativeSidecar, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
 import {
   compileLabelSelector,
   type LabelMatcher,
   type LabelSelector,
   type Labels,
   nothing,
+  type Release,
   SelectorError,
 } from '@outrigger/kube'
 
@@ -15,6 +16,8 @@ export interface CompiledSidecarSet {
   readonly selects: LabelMatcher | undefined
   /** `undefined`: all namespaces. */
   readonly selectsNamespace: LabelMatcher | undefined
+  /** The first of its native sidecars. */
+  readonly nativeSidecar: string | undefined
 }
 
 const namespaceNameLabel = 'kubernetes.io/metadata.name'
@@ -25,6 +28,8 @@ const namespaceNameLabel = 'kubernetes.io/metadata.name'
  * as it has labels plus what is found there, however many SidecarSets there are.
  */
 export class SidecarSetIndex {
+  /** The release of Kubernetes that pods are created in. `undefined` while it is not known: nothing is held back then. */
+  release: Release | undefined
   readonly #compiled = new Map<string, CompiledSidecarSet>()
   readonly #anchors = new Map<string, readonly string[]>()
   readonly #buckets = new Map<string, Set<CompiledSidecarSet>>()
@@ -139,6 +144,7 @@ export function compileSidecarSet(sidecarSet: SidecarSet): CompiledSidecarSet {
     sidecarSet,
     selects: selects.isEverything || selects === nothing ? undefined : selects,
     selectsNamespace: namespaceSelector && compiled(namespaceSelector),
+    nativeSidecar: sidecarSet.spec.initContainers?.find(isNativeSidecar)?.name,
   }
 }
 

@@ -35,6 +35,7 @@ import {
   createSecretCertificateStore,
   readExternalCertificates,
 } from './registration/secret-certificate-store.ts'
+import { createServerRelease, type ServerRelease } from './registration/server-release.ts'
 import { createWebhookRegistration, type WebhookRegistration } from './registration/webhook-registration.ts'
 import { RevisionHistory } from './sidecar-set-history/revision-history.ts'
 
@@ -44,6 +45,8 @@ export class ManagerWebhooks {
   readonly server: WebhookServer
   /** For the replica that leads. */
   readonly registration: WebhookRegistration
+  /** Decides what may be injected. */
+  readonly release: ServerRelease
   readonly #options: ManagerOptions
   readonly #caches: ManagerCaches
 
@@ -52,6 +55,12 @@ export class ManagerWebhooks {
     this.#caches = caches
     this.certificate = options.webhook.certificate ?? this.#ownCertificates()
     this.server = this.#createServer()
+    this.release = createServerRelease({
+      ...options,
+      onRead: (release) => {
+        caches.index.release = release
+      },
+    })
     this.registration = this.#createRegistration()
   }
 
@@ -153,6 +162,7 @@ export class ManagerWebhooks {
       server: this.server,
       certificate: this.certificate,
       declarations: () => webhookDeclarations(this.#caches.namespace, this.#caches.index),
+      release: this.release,
       ...(webhook.external?.annotations && { annotations: webhook.external.annotations }),
       names: webhook.names ?? defaultNames.webhooks,
       target: (port) => this.#target(port),

@@ -121,11 +121,13 @@ class OutriggerManager implements Manager {
 
   /** Caches can be filled only when the API server knows our resources. */
   async #work(signal: AbortSignal): Promise<void> {
-    const { server, registration } = this.#webhooks
+    const { server, registration, release } = this.#webhooks
     await Promise.race([server.ready, aborted(signal)])
     if (signal.aborted) return
     await installDefinitions({ ...this.#options, definitions: this.#webhooks.definitionOptions() }, signal)
     if (signal.aborted) return
+    // Before anything is injected. A server that does not answer now is asked again.
+    await release.read(signal).catch(() => {})
     this.#controllers = createManagerControllers({
       manager: this.#options,
       caches: this.#caches,
@@ -138,7 +140,7 @@ class OutriggerManager implements Manager {
     const leading = leaderElection ? this.#elector.runWhenLeader(work) : runTogether('controllers', work)
     await runInStages(
       [
-        runTogether('caches', [this.#caches.informers, this.#events, this.#rolloutEvents]),
+        runTogether('caches', [this.#caches.informers, this.#events, this.#rolloutEvents, release]),
         leading,
         this.#readiness(),
       ],

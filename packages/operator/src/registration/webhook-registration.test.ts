@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { webhookDeclarations } from '../admission/webhook-declarations.ts'
 import { MemoryCluster } from '../testdata/memory-cluster.ts'
 import { filebeat } from '../testdata/objects.ts'
+import { createServerRelease } from './server-release.ts'
 import { createWebhookRegistration } from './webhook-registration.ts'
 
 const clock = new SystemClock()
@@ -74,6 +75,7 @@ async function register(
     server,
     certificate,
     declarations: () => webhookDeclarations('kruise-system', options.index),
+    release: createServerRelease({ client: registry, clock, logger: silentLogger, onRead: () => {} }),
     names,
     ...(options.isExternal && { annotations: { 'cert-manager.io/inject-ca-from': 'kruise-system/c' } }),
     target: (port) => ({ url: `https://localhost:${port}` }),

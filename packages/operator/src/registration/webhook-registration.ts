@@ -18,7 +18,7 @@ import {
 } from '@outrigger/webhook'
 import { ensureObject } from '../ensure-object.ts'
 import { withInjectedBundles } from './injected-bundles.ts'
-import { servesMatchConditions, withoutMatchConditions } from './served-features.ts'
+import { declarationFor, type ServerRelease } from './server-release.ts'
 
 export interface WebhookRegistrationOptions {
   readonly client: Pick<Client, 'get' | 'create' | 'update' | 'raw'>
@@ -28,6 +28,8 @@ export interface WebhookRegistrationOptions {
   readonly certificate: CertificateSource
   /** What must be registered now. */
   readonly declarations: () => readonly WebhookDeclaration[]
+  /** What the API server knows. */
+  readonly release: Pick<ServerRelease, 'read'>
   readonly names: ConfigurationNames
   /** Put on both configurations, for an injector of caBundles to find. Defaults to none. */
   readonly annotations?: Readonly<Record<string, string>>
@@ -65,9 +67,8 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
 
   const register = async (signal: AbortSignal): Promise<void> => {
     const { port } = server.address
-    const declarations = (await servesMatchConditions(client, signal))
-      ? options.declarations()
-      : options.declarations().map(withoutMatchConditions)
+    const release = await options.release.read(signal)
+    const declarations = options.declarations().map((declaration) => declarationFor(release, declaration))
     const [mutating, validating] = webhookConfigurations(
       options.names,
       declarations,

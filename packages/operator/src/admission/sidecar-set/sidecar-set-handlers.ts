@@ -1,6 +1,7 @@
 import {
   convertSidecarSet,
   defaultSidecarSet,
+  isNativeSidecar,
   type MetadataWhitelist,
   pullPolicyWarnings,
   type SidecarSet,
@@ -10,8 +11,8 @@ import {
   sidecarSetShapeErrors,
   withTodaysSpelling,
 } from '@outrigger/api'
-import type { RevisionSource, SidecarSetIndex } from '@outrigger/injection'
-import { createJsonPatch, type KubeObject } from '@outrigger/kube'
+import { knowsNativeSidecars, type RevisionSource, type SidecarSetIndex } from '@outrigger/injection'
+import { createJsonPatch, type FieldError, forbidden, type KubeObject, type Release } from '@outrigger/kube'
 import {
   type AdmissionAnswer,
   type AdmissionHandler,
@@ -68,9 +69,28 @@ export function createSidecarSetValidator(
         ...(history && { hasRevision: (subject) => hasRevision(subject, history) }),
         ...(allowed && { whitelist: allowed }),
       })
-      return errors.length > 0 ? refuse(titleOf(sidecarSet), errors) : allow
+      const all = [...errors, ...unknownToServerErrors(sidecarSet, old, known.release)]
+      return all.length > 0 ? refuse(titleOf(sidecarSet), all) : allow
     })
   }
+}
+
+/** What the API server would drop from pods. Of SidecarSets that have it already no pod gets anything; they stay editable. */
+function unknownToServerErrors(
+  { spec }: SidecarSet,
+  old: SidecarSet | undefined,
+  release: Release | undefined,
+): FieldError[] {
+  if (knowsNativeSidecars(release)) return []
+  const before = new Set(old?.spec.initContainers?.filter(isNativeSidecar).map(({ name }) => name))
+  return (spec.initContainers ?? []).flatMap((container, i) =>
+    isNativeSidecar(container) && !before.has(container.name)
+      ? forbidden(
+          `spec.initContainers[${i}].restartPolicy`,
+          `Kubernetes 1.${release} does not know native sidecars and would wait for ${container.name} to end; make it one of spec.containers, or upgrade the cluster to 1.29`,
+        )
+      : [],
+  )
 }
 
 /** What admission of SidecarSets looks up. What is left out is not asked about. */
