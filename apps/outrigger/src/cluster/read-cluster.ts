@@ -5,7 +5,7 @@ import {
   sidecarSetLabels,
   virtualNodeNames,
 } from '@outrigger/api'
-import { ApiError, isNotFound, listAll, type Reader } from '@outrigger/client'
+import { ApiError, type ClusterClient, isNotFound, listAll, type Reader } from '@outrigger/client'
 import { UserError } from '@outrigger/foundation'
 import { SidecarSetIndex } from '@outrigger/injection'
 import {
@@ -16,14 +16,19 @@ import {
   type Pod,
   resources,
 } from '@outrigger/kube'
+import { readRelease } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
+import { recordedContents } from '../rollout/revision-history.ts'
+import type { RecordedContents } from '../rollout/rollout-state.ts'
 
 type Client = Pick<Reader, 'get' | 'list'>
+type AskingClient = Client & Pick<ClusterClient, 'raw'>
 
 /** What a live cluster says about everything that decides on injection, at about one moment. */
-export async function readPicture(client: Client): Promise<ClusterPicture> {
+export async function readPicture(client: AskingClient): Promise<ClusterPicture> {
   const { nodeTypeLabel, nodeType } = virtualNodeNames
-  const [sidecarSets, bindings, namespaces, nodes] = await Promise.all([
+  const [release, sidecarSets, bindings, namespaces, nodes] = await Promise.all([
+    readRelease(client),
     listAll<SidecarSet>(client, outriggerResources.sidecarSets),
     // A cluster may have SidecarSets without resource bindings; then nothing is granted.
     listAll<SidecarSetResourceBinding>(client, outriggerResources.sidecarSetResourceBindings).catch(
@@ -34,8 +39,10 @@ export async function readPicture(client: Client): Promise<ClusterPicture> {
   ])
   const labelsByNamespace = new Map(namespaces.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]))
   const virtualNodes = new Set(nodes.map(({ metadata }) => metadata.name))
+  const index = new SidecarSetIndex(sidecarSets)
+  index.release = release
   return {
-    sidecarSets: new SidecarSetIndex(sidecarSets),
+    sidecarSets: index,
     bindings,
     namespace: (name) => ({ name, labels: labelsByNamespace.get(name) }),
     isVirtualNode: (name) => virtualNodes.has(name),
@@ -107,4 +114,14 @@ export async function readRevisions(client: Client, sidecarSet: SidecarSet): Pro
     .sort(
       (left, right) => left.revision - right.revision || (left.metadata.name < right.metadata.name ? -1 : 1),
     )
+}
+
+/** What earlier revisions of a SidecarSet recorded; nothing where the user may not read them, for it only adds detail. */
+export async function readContents(client: Client, sidecarSet: SidecarSet): Promise<RecordedContents> {
+  return recordedContents(await readRevisions(client, sidecarSet).catch(emptyIfForbidden))
+}
+
+function emptyIfForbidden(error: unknown): never[] {
+  if (error instanceof ApiError && error.code === 403) return []
+  throw error
 }

@@ -45,9 +45,9 @@ export function createServerRelease({ client, clock, logger, onRead }: ServerRel
 /** What `/version` says; undefined when it says nothing that can be understood. @throws when there is no answer. */
 export async function readRelease(
   client: Pick<Client, 'raw'>,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<Release | undefined> {
-  const { status, body } = await client.raw({ method: 'GET', path: '/version', signal })
+  const { status, body } = await client.raw({ method: 'GET', path: '/version', ...(signal && { signal }) })
   if (status !== 200 || body.length > longestVersion) return undefined
   const version = parse(body.toString('utf8'))
   if (!isRecord(version) || version['major'] !== '1') return undefined
