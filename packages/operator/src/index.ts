@@ -24,7 +24,7 @@ export {
   type ManagerWebhookOptions,
 } from './manager-options.ts'
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
-// Judging rollouts, for use without a manager
+// Judging a cluster, for use without a manager
 export { readRelease } from './registration/server-release.ts'
 export type { Blocker } from './sidecar-set-rollout/blocker.ts'
 export { type PodFate, pictureRollout, type RolloutPicture } from './sidecar-set-rollout/rollout-picture.ts'
