@@ -1,7 +1,15 @@
 import { UserError } from '@outrigger/foundation'
+import { injectedSidecarSets } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { withCluster } from '../cluster/cluster-session.ts'
-import { readPicture, readPod, readPods, readRefusal, readSidecarSet } from '../cluster/read-cluster.ts'
+import {
+  readContents,
+  readPicture,
+  readPod,
+  readPods,
+  readRefusal,
+  readSidecarSet,
+} from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, findConnection, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { formatPod } from '../explanation/format-pod.ts'
@@ -95,7 +103,15 @@ async function explainLivePod(
       readPods(client),
       readRefusal(client, pod),
     ])
-    const explanation = explainPod(pod, picture, pods, refusal)
+    const carried = injectedSidecarSets(pod).flatMap((one) => picture.sidecarSets.get(one)?.sidecarSet ?? [])
+    const contents = new Map(
+      await Promise.all(
+        carried.map(
+          async (sidecarSet) => [sidecarSet.metadata.name, await readContents(client, sidecarSet)] as const,
+        ),
+      ),
+    )
+    const explanation = explainPod(pod, picture, pods, { refusal, contents })
     environment.writeOut(
       settings.output === 'json'
         ? `${JSON.stringify(explanation, undefined, 2)}\n`
@@ -127,8 +143,12 @@ async function explainLiveSidecarSet(
 ): Promise<void> {
   await withCluster(settings, environment, async ({ client }) => {
     const sidecarSet = await readSidecarSet(client, given.replace(/^sidecarsets?(\.[^/]*)?\//, ''))
-    const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-    const explanation = explainSidecarSet(sidecarSet, picture, pods)
+    const [picture, pods, contents] = await Promise.all([
+      readPicture(client),
+      readPods(client),
+      readContents(client, sidecarSet),
+    ])
+    const explanation = explainSidecarSet(sidecarSet, picture, pods, contents)
     environment.writeOut(
       settings.output === 'json'
         ? `${JSON.stringify(explanation, undefined, 2)}\n`

@@ -246,6 +246,14 @@ describe('lint', () => {
       '<stdin>:5: warning: SidecarSet a: spec.paused: is the spelling of old releases; use spec.updateStrategy.paused',
     ],
     [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v1alpha1\nmetadata:\n  name: a\n  annotations:\n    outrigger.dev/failure-policy: ignore\nspec:\n  selector: {matchLabels: {app: web}}\n  containers: [{name: a, image: b}]\n',
+      '<stdin>:6: warning: SidecarSet a: metadata.annotations[outrigger.dev/failure-policy]: "ignore" counts as Fail; write Fail or Ignore',
+    ],
+    [
+      'kind: SidecarSet\napiVersion: apps.kruise.io/v1alpha1\nmetadata:\n  name: a\n  annotations: {outrigger.dev/failure-policy: Ignore}\nspec:\n  selector: {matchLabels: {serverless.alibabacloud.com/virtual-node: "true"}}\n  containers: [{name: a, image: b}]\n  updateStrategy: {type: NotUpdate}\n',
+      '<stdin>:5: warning: SidecarSet a: metadata.annotations[outrigger.dev/failure-policy]: has no effect: virtual nodes start no pod before its sidecars are decided; remove it',
+    ],
+    [
       'kind: SidecarSet\napiVersion: apps.kruise.io/v1beta1\nmetadata: {}\n',
       '<stdin>:3: error: SidecarSet *: metadata.name: Required value',
     ],

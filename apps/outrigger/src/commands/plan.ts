@@ -4,14 +4,14 @@ import { UserError } from '@outrigger/foundation'
 import type { ResourceRef } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
-import { readPicture, readPods } from '../cluster/read-cluster.ts'
+import { readContents, readPicture, readPods } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { isSidecarSet } from '../manifests/cluster-picture.ts'
 import { type Manifest, placeOf, readManifests } from '../manifests/manifest-files.ts'
 import { paintFor } from '../rendering/paint.ts'
 import { formatPreview } from '../rollout/format-preview.ts'
-import { previewUpdate } from '../rollout/update-preview.ts'
+import { previewUpdate, type UpdatePreview } from '../rollout/update-preview.ts'
 import { collect, parseChoice } from '../settings.ts'
 
 interface PlanSettings extends ConnectionSettings {
@@ -41,7 +41,11 @@ async function plan(settings: PlanSettings, environment: Environment): Promise<v
     const changes = []
     for (const manifest of manifests) changes.push(await rehearse(client, manifest))
     const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-    const previews = changes.map(({ next, current }) => previewUpdate(next, current, pods, picture.namespace))
+    const previews: UpdatePreview[] = []
+    for (const { next, current } of changes) {
+      const contents = current && (await readContents(client, current))
+      previews.push(previewUpdate(next, current, pods, picture.namespace, contents))
+    }
     const paint = paintFor(environment)
     environment.writeOut(
       settings.output === 'json'

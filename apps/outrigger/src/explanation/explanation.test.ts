@@ -81,7 +81,9 @@ describe('the explanation of a pod', () => {
 
   it('repeats what the manager says about a label that it cannot set', () => {
     const pod = webPod({ spec: { nodeName: 'vk' } })
-    expect(explainPod(pod, pictureWith([logs()]), [pod], 'the API server refuses it').waiting).toEqual([
+    expect(
+      explainPod(pod, pictureWith([logs()]), [pod], { refusal: 'the API server refuses it' }).waiting,
+    ).toEqual([
       expect.stringMatching(/decided on its sidecars; the manager says: the API server refuses it$/),
     ])
   })
@@ -104,7 +106,127 @@ describe('the explanation of a pod', () => {
   })
 })
 
+describe('a pod that matches a SidecarSet and does not carry it', () => {
+  const policy = 'outrigger.dev/failure-policy'
+  const withPolicy = (value?: string) => ({
+    ...logs(),
+    metadata: {
+      ...logs().metadata,
+      ...(value && { annotations: { ...logs().metadata.annotations, [policy]: value } }),
+    },
+  })
+  const reasonFor = (pod: Pod, sidecarSet = withPolicy()) =>
+    explainPod(pod, pictureWith([sidecarSet]), [pod]).sidecarSets[0]?.reason
+  const owned = (pod: Pod): Pod => ({
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      ownerReferences: [
+        { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: '1', controller: true },
+      ],
+    },
+  })
+
+  it('is told how it could come to that under its failure policy', () => {
+    expect(reasonFor(webPod())).toMatch(/or no webhook was registered then; /)
+    expect(reasonFor(webPod(), withPolicy('Ignore'))).toMatch(
+      /no manager answered then, which its failure policy allows; /,
+    )
+    const inKubeSystem = { ...webPod(), metadata: { ...webPod().metadata, namespace: 'kube-system' } }
+    expect(reasonFor(inKubeSystem)).toMatch(/no manager answered then/)
+    expect(reasonFor(inKubeSystem, withPolicy('Fail'))).toMatch(/no webhook was registered then/)
+  })
+
+  it('is told how to have it made anew', () => {
+    expect(reasonFor(owned(webPod()))).toMatch(
+      /; kubectl delete pod web -n shop, and its owner makes a new one$/,
+    )
+    expect(reasonFor(webPod())).toMatch(/; delete the pod and create it again; nobody else does$/)
+  })
+})
+
+describe('a pod among thousands of SidecarSets', () => {
+  it('is told of those that select it, and of a few others', () => {
+    const strangers = Array.from({ length: 2_000 }, (_, i) => ({
+      ...logs({ selector: { matchLabels: { app: `app-${i}` } } }),
+      metadata: { ...logs().metadata, name: `a-stranger-${String(i).padStart(4, '0')}` },
+    }))
+    const pod = injectedPod(webPod(), logs())
+    const explanation = explainPod(pod, pictureWith([...strangers, logs()]), [pod])
+    expect(explanation.sidecarSets).toHaveLength(2_001)
+    const lines = formatPod(explanation, paint).split('\n')
+    expect(lines.indexOf('    injected  logs             selector and namespace match')).toBe(
+      lines.indexOf('  SidecarSets') + 1,
+    )
+    expect(lines).toContain('    and 1990 more that select other labels (-o json lists all)')
+    expect(lines.length).toBeLessThan(25)
+  })
+})
+
+describe('a running pod', () => {
+  it('waits for readiness gates by name', () => {
+    const gated = webPod({
+      isReady: false,
+      spec: { readinessGates: [{ conditionType: 'example.com/drained' }] },
+    })
+    expect(explainPod(gated, pictureWith([]), [gated]).waiting).toEqual([
+      'readiness gate example.com/drained is not True',
+    ])
+  })
+})
+
 describe('the explanation of a SidecarSet', () => {
+  it.each<[annotation: string | undefined, spec: object, policy: string, text: RegExp]>([
+    [
+      undefined,
+      {},
+      'Fail',
+      /^new pods are not created, except in kube-system \(the default; .*: Ignore lets them through\)$/,
+    ],
+    ['Fail', {}, 'Fail', /^new pods are not created, not even in kube-system /],
+    ['Ignore', {}, 'Ignore', /^new pods are created without it /],
+    ['ignore', {}, 'Fail', /"ignore" counts as Fail/],
+    [
+      'Ignore',
+      { selector: { matchLabels: { 'serverless.alibabacloud.com/virtual-node': 'true' } } },
+      'Fail',
+      /^new pods wait for it: virtual nodes start none/,
+    ],
+  ])('says what becomes of its pods while the manager is away (%s, %j)', (value, spec, policy, text) => {
+    const sidecarSet = logs(spec)
+    const annotations = {
+      ...sidecarSet.metadata.annotations,
+      ...(value && { 'outrigger.dev/failure-policy': value }),
+    }
+    const stated = { ...sidecarSet, metadata: { ...sidecarSet.metadata, annotations } }
+    expect(explainSidecarSet(stated, pictureWith([stated]), []).withoutManager).toEqual({
+      policy,
+      text: expect.stringMatching(text),
+    })
+  })
+
+  it('speaks of the budget only while somebody waits for it', () => {
+    const pods = [injectedPod(webPod(), logs())]
+    const shown = (strategy: object) => {
+      const next = logs({ containers: [{ name: 'logs', image: 'logs:2' }], updateStrategy: strategy })
+      return formatSidecarSet(explainSidecarSet(next, pictureWith([next]), pods), paint)
+    }
+    expect(shown({})).toContain('may change now')
+    expect(shown({ paused: true })).not.toContain('may change now')
+    expect(shown({ partition: 1 })).not.toContain('may change now')
+  })
+
+  it('names the pod to look at when others wait for it', () => {
+    const next = logs({ containers: [{ name: 'logs', image: 'logs:2' }] })
+    const pods = [
+      injectedPod(webPod({ name: 'a', isReady: false }), next),
+      injectedPod(webPod({ name: 'b' }), logs()),
+    ]
+    expect(formatSidecarSet(explainSidecarSet(next, pictureWith([next]), pods), paint)).toContain(
+      '    outrigger explain pod shop/a says more about the first of them\n',
+    )
+  })
+
   it('counts its pods and tells what keeps the rollout from going on', async () => {
     const before = logs(withConfig)
     const next = {

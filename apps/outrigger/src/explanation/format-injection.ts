@@ -11,14 +11,11 @@ export function formatInjection(title: string, explanation: InjectionExplanation
     `  Destination  ${destinationText(destination)}\n`,
     section(
       '  SidecarSets',
-      formatTable(
-        sidecarSets.map(({ sidecarSet, isInjected, reason }) => [
-          isInjected ? paint.added('injected') : paint.faint('not'),
-          sidecarSet,
-          reason,
-        ]),
-        { indent: '    ' },
-      ) || '    there are none\n',
+      sidecarSetTable(sidecarSets, ({ sidecarSet, isInjected, reason }) => [
+        isInjected ? paint.added('injected') : paint.faint('not'),
+        sidecarSet,
+        reason,
+      ]),
     ),
     section('  Containers', containers.map((container) => containerText(container, paint)).join('')),
     section(
@@ -63,6 +60,22 @@ export function referencesSection(references: readonly ReferenceStory[], paint: 
     message,
   ])
   return section('  References to other namespaces', formatTable(lines, { indent: '    ' }))
+}
+
+/** How many SidecarSets that select other pods are listed for people. */
+const mostStrangers = 10
+
+/** A line for each SidecarSet: first those that select the pod, then a few of those that do not, of which there may be thousands. */
+export function sidecarSetTable<T extends { readonly selectsPod: boolean }>(
+  sidecarSets: readonly T[],
+  cellsOf: (sidecarSet: T) => readonly string[],
+): string {
+  if (sidecarSets.length === 0) return '    there are none\n'
+  const strangers = sidecarSets.filter(({ selectsPod }) => !selectsPod)
+  const listed = [...sidecarSets.filter(({ selectsPod }) => selectsPod), ...strangers.slice(0, mostStrangers)]
+  const rest = strangers.length - mostStrangers
+  const more = rest > 0 ? `    and ${rest} more that select other labels (-o json lists all)\n` : ''
+  return formatTable(listed.map(cellsOf), { indent: '    ' }) + more
 }
 
 /** A heading and what is below it; nothing if nothing is. */

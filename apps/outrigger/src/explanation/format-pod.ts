@@ -1,6 +1,6 @@
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
-import { destinationText, referencesSection, section } from './format-injection.ts'
+import { destinationText, referencesSection, section, sidecarSetTable } from './format-injection.ts'
 import type { PodExplanation, SidecarSetStanding } from './pod-explanation.ts'
 
 /** A pod's explanation for people. */
@@ -20,14 +20,11 @@ export function formatPod(explanation: PodExplanation, paint: Paint): string {
     section('  Waits for', waiting.map((text) => `    ${paint.warning(text)}\n`).join('')),
     section(
       '  SidecarSets',
-      formatTable(
-        sidecarSets.map(({ sidecarSet, standing, reason }) => [
-          color[standing](standing),
-          sidecarSet,
-          reason,
-        ]),
-        { indent: '    ' },
-      ) || '    there are none\n',
+      sidecarSetTable(sidecarSets, ({ sidecarSet, standing, reason }) => [
+        color[standing](standing),
+        sidecarSet,
+        reason,
+      ]),
     ),
     section(
       '  Revisions',

@@ -1,3 +1,4 @@
+import type { PodFate } from '@outrigger/operator'
 import { countOf } from '../rendering/count.ts'
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
@@ -15,6 +16,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
     selector,
     namespaces,
     injection,
+    withoutManager,
     isObserved,
     rollout,
     missing,
@@ -29,6 +31,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
         ['Revision', `${rollout.revision}${isObserved ? '' : ' (the manager has not seen it yet)'}`],
         ['Selects', `pods ${selector}, namespaces ${namespaces}`],
         ['Injection', injection],
+        ['Manager away', withoutManager.text],
         ['Update', strategyText(rollout)],
         [
           'Pods',
@@ -37,7 +40,10 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
       ],
       { indent: '  ' },
     ),
-    section('  Why not further', rollout.blockers.map((text) => `    ${paint.warning(text)}\n`).join('')),
+    section(
+      '  Why not further',
+      [...rollout.blockers, ...nextSteps(rollout)].map((text) => `    ${paint.warning(text)}\n`).join(''),
+    ),
     section('  Pods not there yet', podTable(behind, paint)),
     section('  Pods that match and do not carry it', missingTable(missing)),
     referenceTable(references, sidecarSet, paint),
@@ -45,20 +51,38 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
   ].join('')
 }
 
-function strategyText({ strategy, isPaused, budget, partition, matched, updated }: RolloutState): string {
+function strategyText({
+  strategy,
+  isPaused,
+  budget,
+  partition,
+  matched,
+  updated,
+  pods,
+}: RolloutState): string {
   if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
   const parts = [
     `in place${isPaused ? ', paused' : ''}`,
     `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${countOf(matched, 'pod')}`,
   ]
   const isDone = updated === matched
-  if (!isDone || budget.unavailable.length > 0)
+  const turns: readonly PodFate[] = ['moves-now', 'waits-for-budget']
+  if (budget.unavailable.length > 0 || pods.some(({ fate }) => turns.includes(fate)))
     parts.push(
       `${countOf(budget.unavailable.length, 'updated pod')} not ready, so ${budget.left} more may change now`,
     )
   if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')
+}
+
+/** Where to look next when others wait for pods that are not ready. */
+function nextSteps({ budget: { unavailable }, pods }: RolloutState): string[] {
+  const [first] = unavailable
+  const isWaitedFor = pods.some(({ fate }) => fate === 'waits-for-budget')
+  return first !== undefined && isWaitedFor
+    ? [`outrigger explain pod ${first} says more about the first of them`]
+    : []
 }
 
 function podTable(pods: readonly PodProgress[], paint: Paint): string {

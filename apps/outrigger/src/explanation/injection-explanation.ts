@@ -6,13 +6,12 @@ import {
   isActive,
   planInjection,
   planPod,
-  type SidecarSetDecision,
   type VolumeDecision,
 } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { type ContainerOrigin, originsOf } from './origins.ts'
-import { verdictsFor } from './sidecar-set-verdict.ts'
+import { type SidecarSetVerdict, verdictsFor } from './sidecar-set-verdict.ts'
 
 /** Where a pod will run, as far as that is known. */
 export interface DestinationStory {
@@ -40,7 +39,7 @@ export interface FieldChange {
 /** Everything injection does to one pod and why. */
 export interface InjectionExplanation {
   readonly destination: DestinationStory
-  readonly sidecarSets: readonly SidecarSetDecision[]
+  readonly sidecarSets: readonly SidecarSetVerdict[]
   readonly containers: readonly ContainerOrigin[]
   readonly volumes: readonly VolumeDecision[]
   readonly fields: readonly FieldChange[]

@@ -8,14 +8,16 @@ import {
   type NamespaceFacts,
   parseRecords,
   revisionNameOf,
-  type SidecarSetDecision,
 } from '@outrigger/injection'
 import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
 import { defaultNames } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
-import { judgeRollout } from '../rollout/rollout-state.ts'
+import { countOf } from '../rendering/count.ts'
+import { unmetGates } from '../rollout/pod-readiness.ts'
+import { judgeRollout, type RecordedContents } from '../rollout/rollout-state.ts'
+import { failurePolicyOf } from './failure-policy.ts'
 import { type DestinationStory, type ReferenceStory, referencesOf, storyOf } from './injection-explanation.ts'
-import { verdictsFor } from './sidecar-set-verdict.ts'
+import { type SidecarSetVerdict, verdictsFor } from './sidecar-set-verdict.ts'
 
 /** How one SidecarSet and one running pod stand to each other. */
 export interface SidecarSetStanding {
@@ -23,6 +25,8 @@ export interface SidecarSetStanding {
   /** `missing`: it matches and yet is not there. `gone`: the pod carries it, the SidecarSet is no more. */
   readonly standing: 'injected' | 'missing' | 'not' | 'gone'
   readonly reason: string
+  /** Whether its selector takes the pod's labels now, or the pod carries it. */
+  readonly selectsPod: boolean
 }
 
 /** How current what a pod carries of one SidecarSet is. */
@@ -64,15 +68,20 @@ export interface PodExplanation {
   readonly waiting: readonly string[]
 }
 
-/**
- * Explains one pod of a cluster. `pods` are all pods, from which budgets are told; `refusal` is what the manager has said about
- * sidecars that the pod cannot be given.
- */
+/** What may be known about a pod besides the cluster's objects. */
+export interface PodRecords {
+  /** What the manager has said about sidecars that the pod cannot be given. */
+  readonly refusal?: string | undefined
+  /** Recorded contents by the name of the SidecarSet. */
+  readonly contents?: ReadonlyMap<string, RecordedContents>
+}
+
+/** Explains one pod of a cluster. `pods` are all pods, from which budgets are told. */
 export function explainPod(
   pod: Pod,
   picture: ClusterPicture,
   pods: readonly Pod[],
-  refusal?: string,
+  { refusal, contents = new Map() }: PodRecords = {},
 ): PodExplanation {
   const namespace = picture.namespace(pod.metadata.namespace ?? 'default')
   const destination = storyOf(destinationOf(pod, { namespace, isVirtualNode: picture.isVirtualNode }), pod)
@@ -85,7 +94,7 @@ export function explainPod(
     node: pod.spec.nodeName ?? '',
     destination,
     sidecarSets: standingsOf(pod, verdicts, records, picture),
-    revisions: [...records.values()].map((record) => carriedRevision(pod, record, picture, pods)),
+    revisions: [...records.values()].map((record) => carriedRevision(pod, record, picture, pods, contents)),
     containers: containerStories(pod),
     references,
     waiting: waitingFor(pod, destination, references, refusal),
@@ -99,37 +108,42 @@ function isUnwatched({ name, labels }: NamespaceFacts): boolean {
 
 function standingsOf(
   pod: Pod,
-  verdicts: readonly SidecarSetDecision[],
+  verdicts: readonly SidecarSetVerdict[],
   records: ReadonlyMap<string, InjectionRecord>,
   { sidecarSets, namespace }: ClusterPicture,
 ): SidecarSetStanding[] {
   const home = pod.metadata.namespace ?? 'default'
-  const present = verdicts.map(({ sidecarSet: name, isInjected: matches, reason }): SidecarSetStanding => {
-    const compiled = sidecarSets.get(name)
-    if (!records.has(name))
-      return matches
-        ? {
-            sidecarSet: name,
-            standing: 'missing',
-            reason: missingReason(pod, namespace(home), compiled?.sidecarSet),
-          }
-        : { sidecarSet: name, standing: 'not', reason }
-    const covers = compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, namespace(home))
-    return {
-      sidecarSet: name,
-      standing: 'injected',
-      reason: covers
-        ? 'selector and namespace match'
-        : `at creation; it would not be now, and is not updated any more: ${reason}`,
-    }
-  })
+  const present = verdicts.map(
+    ({ sidecarSet: name, isInjected: matches, reason, selectsPod }): SidecarSetStanding => {
+      const compiled = sidecarSets.get(name)
+      if (!records.has(name))
+        return matches
+          ? {
+              sidecarSet: name,
+              standing: 'missing',
+              reason: missingReason(pod, namespace(home), compiled?.sidecarSet),
+              selectsPod,
+            }
+          : { sidecarSet: name, standing: 'not', reason, selectsPod }
+      const covers = compiled !== undefined && coversPod(compiled, pod.metadata.labels ?? {}, namespace(home))
+      return {
+        sidecarSet: name,
+        standing: 'injected',
+        reason: covers
+          ? 'selector and namespace match'
+          : `at creation; it would not be now, and is not updated any more: ${reason}`,
+        selectsPod: true,
+      }
+    },
+  )
   const gone = [...records.keys()]
     .filter((name) => sidecarSets.get(name) === undefined)
     .map(
       (name): SidecarSetStanding => ({
         sidecarSet: name,
         standing: 'gone',
-        reason: 'the SidecarSet was deleted; its containers stay until the pod is recreated',
+        reason: `the SidecarSet was deleted; its containers stay until the pod is recreated: ${recreation(pod)}`,
+        selectsPod: true,
       }),
     )
   return [...present, ...gone]
@@ -140,8 +154,24 @@ function missingReason(pod: Pod, home: NamespaceFacts, sidecarSet: SidecarSet | 
   const born = pod.metadata.creationTimestamp ?? ''
   const made = sidecarSet?.metadata.creationTimestamp ?? ''
   if (born !== '' && made !== '' && born < made)
-    return `it matches, but the pod is older (${born}) than the SidecarSet (${made}); sidecars come at creation: recreate the pod`
-  return 'it matches now, but did not when the pod was created, or no manager answered then; recreate the pod'
+    return `it matches, but the pod is older (${born}) than the SidecarSet (${made}); sidecars come at creation: ${recreation(pod)}`
+  const gap = isRequiredIn(home, sidecarSet)
+    ? 'no webhook was registered then'
+    : 'no manager answered then, which its failure policy allows'
+  return `it matches now, but did not when the pod was created, or ${gap}; ${recreation(pod)}`
+}
+
+function isRequiredIn({ name }: NamespaceFacts, sidecarSet: SidecarSet | undefined): boolean {
+  if (sidecarSet === undefined) return true
+  const isStated = sidecarSet.metadata.annotations?.[sidecarSetAnnotations.failurePolicy] === 'Fail'
+  return failurePolicyOf(sidecarSet).policy === 'Fail' && (isStated || name !== 'kube-system')
+}
+
+/** How to have a pod made anew. */
+function recreation({ metadata: { name, namespace = 'default', ownerReferences } }: Pod): string {
+  return ownerReferences?.some(({ controller }) => controller)
+    ? `kubectl delete pod ${name} -n ${namespace}, and its owner makes a new one`
+    : 'delete the pod and create it again; nobody else does'
 }
 
 function carriedRevision(
@@ -149,6 +179,7 @@ function carriedRevision(
   record: InjectionRecord,
   picture: ClusterPicture,
   pods: readonly Pod[],
+  contents: ReadonlyMap<string, RecordedContents>,
 ): CarriedRevision {
   const { sidecarSetName: name, sidecarList, updateTimestamp, controllerRevision = '' } = record
   const sidecarSet = picture.sidecarSets.get(name)?.sidecarSet
@@ -165,12 +196,18 @@ function carriedRevision(
     ...carried,
     latest: revisionNameOf(sidecarSet),
     isCurrent,
-    update: isCurrent ? 'up to date' : updateOf(pod, sidecarSet, picture, pods),
+    update: isCurrent ? 'up to date' : updateOf(pod, sidecarSet, picture, pods, contents.get(name)),
   }
 }
 
-function updateOf(pod: Pod, sidecarSet: SidecarSet, picture: ClusterPicture, pods: readonly Pod[]): string {
-  const state = judgeRollout(sidecarSet, pods, picture.namespace)
+function updateOf(
+  pod: Pod,
+  sidecarSet: SidecarSet,
+  picture: ClusterPicture,
+  pods: readonly Pod[],
+  recorded: RecordedContents | undefined,
+): string {
+  const state = judgeRollout(sidecarSet, pods, picture.namespace, recorded)
   const progress = state.pods.find((one) => one.pod === keyOf(pod))
   if (progress === undefined)
     return 'never: selector or namespace do not match any more, or the pod has ended'
@@ -205,7 +242,7 @@ function containerStories({ spec, status }: Pod): ContainerStory[] {
 
 function stateText(status: ContainerStatus | undefined): string {
   const { running, terminated, waiting } = status?.state ?? {}
-  const restarts = status?.restartCount ? `, ${status.restartCount} restarts` : ''
+  const restarts = status?.restartCount ? `, ${countOf(status.restartCount, 'restart')}` : ''
   if (running) return `running${restarts}`
   if (terminated)
     return `ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})${restarts}`
@@ -241,5 +278,5 @@ function waitingFor(
       )
     else if (decision === 'waiting') waiting.push(`a grant: ${message}`)
   }
-  return waiting
+  return pod.status?.phase === 'Running' ? [...waiting, ...unmetGates(pod)] : waiting
 }

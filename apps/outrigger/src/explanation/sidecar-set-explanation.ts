@@ -3,7 +3,8 @@ import { compileSidecarSet, isActive, matchSidecarSet } from '@outrigger/injecti
 import { describeLabelSelector, isRecord, keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
-import { judgeRollout, type RolloutState } from '../rollout/rollout-state.ts'
+import { judgeRollout, type RecordedContents, type RolloutState } from '../rollout/rollout-state.ts'
+import { type FailurePolicyStory, failurePolicyOf } from './failure-policy.ts'
 
 /** Something a SidecarSet needs from another namespace. */
 export interface NeededReference {
@@ -20,6 +21,7 @@ export interface SidecarSetExplanation {
   readonly namespaces: string
   /** What happens to new pods that match. */
   readonly injection: string
+  readonly withoutManager: FailurePolicyStory
   readonly isObserved: boolean
   readonly rollout: RolloutState
   /** Running pods that match and do not carry it, as `namespace/name`. */
@@ -29,11 +31,12 @@ export interface SidecarSetExplanation {
   readonly conditions: readonly string[]
 }
 
-/** Explains one SidecarSet of a cluster. */
+/** Explains one SidecarSet of a cluster, with what is recorded of its earlier contents. */
 export function explainSidecarSet(
   sidecarSet: SidecarSet,
   picture: ClusterPicture,
   pods: readonly Pod[],
+  recorded?: RecordedContents,
 ): SidecarSetExplanation {
   const { metadata, spec, status } = sidecarSet
   const compiled = compileSidecarSet(sidecarSet)
@@ -49,8 +52,9 @@ export function explainSidecarSet(
     selector: describeLabelSelector(spec.selector),
     namespaces: namespaceSelector === undefined ? 'all' : describeLabelSelector(namespaceSelector),
     injection: injectionText(sidecarSet),
+    withoutManager: failurePolicyOf(sidecarSet),
     isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
-    rollout: judgeRollout(sidecarSet, pods, picture.namespace),
+    rollout: judgeRollout(sidecarSet, pods, picture.namespace, recorded),
     missing: pods
       .filter((pod) => isActive(pod) && matches(pod) && !injectedSidecarSets(pod).includes(metadata.name))
       .map(keyOf),

@@ -8,6 +8,12 @@ import {
 } from '@outrigger/injection'
 import { formatLabelSelector, type LabelMatcher, type Labels, requirementHolds } from '@outrigger/kube'
 
+/** A decision about one SidecarSet, in a cluster of possibly thousands. */
+export interface SidecarSetVerdict extends SidecarSetDecision {
+  /** Whether its selector takes the pod's labels, whatever else keeps it away. */
+  readonly selectsPod: boolean
+}
+
 /**
  * A decision about every SidecarSet there is, sorted by name, with the labels that made the difference. `decided` are
  * those that came into question when a plan was made; they keep their word.
@@ -17,14 +23,15 @@ export function verdictsFor(
   namespace: NamespaceFacts,
   sidecarSets: SidecarSetIndex,
   decided: readonly SidecarSetDecision[] = [],
-): SidecarSetDecision[] {
+): SidecarSetVerdict[] {
   const known = new Map(decided.map((decision) => [decision.sidecarSet, decision]))
   return [...sidecarSets.values()]
     .map((compiled) => {
       const decision =
         known.get(compiled.sidecarSet.metadata.name) ?? matchSidecarSet(compiled, labels, namespace)
       const gap = decision.isInjected ? undefined : gapOf(compiled, labels, namespace)
-      return gap === undefined ? decision : { ...decision, reason: `${decision.reason}: ${gap}` }
+      const reason = gap === undefined ? decision.reason : `${decision.reason}: ${gap}`
+      return { ...decision, reason, selectsPod: compiled.selects?.matches(labels) ?? false }
     })
     .sort((left, right) => (left.sidecarSet < right.sidecarSet ? -1 : 1))
 }

@@ -4,6 +4,7 @@ import {
   isReferenceGranted,
   type SidecarSet,
   type SidecarSetResourceBinding,
+  sidecarSetAnnotations,
   sidecarSetErrors,
   sidecarSetLabels,
   sidecarSetShapeErrors,
@@ -18,6 +19,7 @@ import {
   findUnknownFields,
   type PodSpec,
 } from '@outrigger/kube'
+import { isForVirtualNodes } from '../explanation/failure-policy.ts'
 import {
   type ClusterPicture,
   isBinding,
@@ -104,6 +106,7 @@ function sidecarSetFindings(
     ...errorFindings(manifest, sidecarSetErrors(sidecarSet, { others: [...sets.values()] })),
     ...containerFindings(manifest, sidecarSet),
     ...legacySidecarSetFindings(manifest),
+    ...annotationFindings(manifest, sidecarSet),
     ...grantFindings(manifest, sidecarSet, bindings),
   ]
 }
@@ -165,6 +168,33 @@ function legacySidecarSetFindings(manifest: Manifest): Finding[] {
         'warning',
         `metadata.labels[${sidecarSetLabels.customVersion}]`,
         'is the older spelling; write spec.customVersion in apiVersion apps.kruise.io/v1beta1',
+      ),
+    )
+  return findings
+}
+
+/** Annotations of ours that know two words each, and the word that any other counts as. */
+const words: readonly (readonly [annotation: string, known: readonly string[], fallback: string])[] = [
+  [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
+  [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+]
+
+function annotationFindings(manifest: Manifest, { metadata, spec }: SidecarSet): Finding[] {
+  const warning = (annotation: string, message: string) =>
+    findingAt(manifest, 'warning', `metadata.annotations[${annotation}]`, message)
+  const findings = words.flatMap(([annotation, known, fallback]) => {
+    const value = metadata.annotations?.[annotation]
+    if (value === undefined || known.includes(value)) return []
+    return [
+      warning(annotation, `${JSON.stringify(value)} counts as ${fallback}; write ${known.join(' or ')}`),
+    ]
+  })
+  const { failurePolicy } = sidecarSetAnnotations
+  if (metadata.annotations?.[failurePolicy] === 'Ignore' && isForVirtualNodes(spec))
+    findings.push(
+      warning(
+        failurePolicy,
+        'has no effect: virtual nodes start no pod before its sidecars are decided; remove it',
       ),
     )
   return findings

@@ -1,5 +1,6 @@
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
+import type { ChangedField } from './changed-fields.ts'
 import type { UpdatePreview } from './update-preview.ts'
 
 /** How many pods a preview for people lists; `-o json` has them all. */
@@ -7,7 +8,7 @@ const mostPods = 50
 
 /** A preview for people: totals first, then pod by pod. */
 export function formatPreview(preview: UpdatePreview, paint: Paint): string {
-  const { sidecarSet, change, revision, totals, atOnce, pods } = preview
+  const { sidecarSet, change, revision, changes, totals, atOnce, pods } = preview
   const title = {
     create: `would be created as revision ${revision.after}`,
     update:
@@ -37,6 +38,38 @@ export function formatPreview(preview: UpdatePreview, paint: Paint): string {
     listed.length > mostPods ? `    and ${listed.length - mostPods} more (-o json lists all)\n` : ''
   return (
     `${paint.heading(`SidecarSet ${sidecarSet}`)} ${title}\n${formatTable(rows, { indent: '  ' }) || '  there are no pods\n'}` +
+    changesText(changes, paint) +
     (table === '' ? '' : `  Pods\n${table}${more}`)
   )
+}
+
+/** How many changed fields a preview for people lists. */
+const mostChanges = 20
+const longestValue = 60
+
+function changesText(changes: readonly ChangedField[], paint: Paint): string {
+  if (changes.length === 0) return ''
+  const notes = {
+    'in place': paint.added('reaches running pods'),
+    'on recreation': paint.warning('reaches new pods only'),
+    'no pod': paint.faint('changes no pod'),
+  }
+  const rows = changes
+    .slice(0, mostChanges)
+    .map(({ field, before, after, reaches }) => [field, notes[reaches], transition(before, after)])
+  const rest = changes.length - mostChanges
+  const more = rest > 0 ? `    and ${rest} more (-o json lists all)\n` : ''
+  return `  Changes\n${formatTable(rows, { indent: '    ' })}${more}`
+}
+
+function transition(before: unknown, after: unknown): string {
+  const [from, to] = [shortly(before), shortly(after)]
+  if (before === undefined) return `added ${to}`.trimEnd()
+  if (after === undefined) return `removed ${from}`.trimEnd()
+  return from === '' || to === '' ? '' : `${from} -> ${to}`
+}
+
+function shortly(value: unknown): string {
+  const text = JSON.stringify(value) ?? ''
+  return text.length > longestValue ? '' : text
 }

@@ -1,4 +1,10 @@
-import { customVersionOf, podAnnotations, type SidecarSet, sidecarSetLabels } from '@outrigger/api'
+import {
+  customVersionOf,
+  podAnnotations,
+  type SidecarSet,
+  type SidecarSetSpec,
+  sidecarSetLabels,
+} from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { parseRecords, revisionNameOf } from '@outrigger/injection'
 import { type ControllerRevision, isRecord, type Pod } from '@outrigger/kube'
@@ -21,7 +27,23 @@ export function recordedSpec(revision: ControllerRevision): Record<string, unkno
       `revision ${revision.metadata.name} records no SidecarSet`,
       'choose another with --to-revision',
     )
+  return contentOf(spec)
+}
+
+function contentOf(spec: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(recordedFields.map((field) => [field, spec[field] ?? null]))
+}
+
+/** What the revisions of a SidecarSet recorded, by name; those that record none are left out. */
+export function recordedContents(
+  revisions: readonly ControllerRevision[],
+): ReadonlyMap<string, SidecarSetSpec> {
+  return new Map(
+    revisions.flatMap(({ metadata, data }) => {
+      const spec = isRecord(data) ? data['spec'] : undefined
+      return isRecord(spec) ? [[metadata.name, contentOf(spec) as SidecarSetSpec]] : []
+    }),
+  )
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { SidecarSet } from '@outrigger/api'
+import type { SidecarSet, SidecarSetSpec } from '@outrigger/api'
 import { type NamespaceFacts, revisionNameOf } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { compileLabelSelector, type IntOrString, type Labels, SelectorError } from '@outrigger/kube'
@@ -12,6 +12,8 @@ import {
 } from '@outrigger/operator'
 import { describeGap } from '../explanation/sidecar-set-verdict.ts'
 import { countOf } from '../rendering/count.ts'
+import { fieldsForNewPods } from './changed-fields.ts'
+import { whyNotReady } from './pod-readiness.ts'
 
 /** How far one pod is in the rollout of one SidecarSet. */
 export interface PodProgress {
@@ -56,11 +58,18 @@ export interface RolloutState {
   readonly blockers: readonly string[]
 }
 
-/** Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster. */
+/** What revisions of one SidecarSet recorded, by their names; see `recordedContents`. */
+export type RecordedContents = ReadonlyMap<string, SidecarSetSpec>
+
+/**
+ * Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster; `recorded` helps to name the
+ * fields that no running pod can take.
+ */
 export function judgeRollout(
   sidecarSet: SidecarSet,
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
+  recorded: RecordedContents = new Map(),
 ): RolloutState {
   const picture = pictureRollout(sidecarSet, pods, (name) => namespaceOf(name).labels)
   const { tally } = picture
@@ -84,19 +93,20 @@ export function judgeRollout(
     },
     partition: { written: strategy.partition ?? 0, kept: round.partition },
   }
-  const progress = progressOf(picture, state)
+  const progress = progressOf(picture, state, recorded)
   return { ...state, pods: progress, blockers: blockersOf(progress) }
 }
 
 function progressOf(
   { tally, fates }: RolloutPicture,
   state: Omit<RolloutState, 'pods' | 'blockers'>,
+  recorded: RecordedContents,
 ): PodProgress[] {
   const kept = [...fates.values()].filter((fate) => fate === 'kept-by-partition').length
   return [...tally.views.values()].map((view) => {
     const fate = fates.get(view.key) ?? 'current'
     const pending = pendingContainers(view.pod, tally.set)
-    const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept }
+    const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept, recorded }
     const { standing, reason } = standingOf(fate, view, circumstances)
     return { pod: view.key, standing, fate, isReady: view.isReady, revision: view.revision ?? '', reason }
   })
@@ -109,12 +119,13 @@ interface Circumstances {
   readonly budget: RolloutBudget
   /** Pods that could move and that the partition keeps. */
   readonly kept: number
+  readonly recorded: RecordedContents
 }
 
 function standingOf(
   fate: PodFate,
   view: PodView,
-  { sidecarSet, pending, budget, kept }: Circumstances,
+  { sidecarSet, pending, budget, kept, recorded }: Circumstances,
 ): Pick<PodProgress, 'standing' | 'reason'> {
   const { selector, partition } = sidecarSet.spec.updateStrategy ?? {}
   switch (fate) {
@@ -134,7 +145,7 @@ function standingOf(
     case 'kept-by-partition':
       return {
         standing: 'held back',
-        reason: `updateStrategy.partition ${partition} keeps ${countOf(kept, 'pod')} on older content`,
+        reason: `updateStrategy.partition ${partition} keeps ${countOf(kept, 'pod')} on older content; lower it to update them`,
       }
     case 'paused':
       return {
@@ -149,17 +160,32 @@ function standingOf(
     case 'not-upgradable':
       return {
         standing: 'recreate',
-        reason: 'more than images changed, which no running pod can take: recreate the pod',
+        reason: `more than images changed${changedText(sidecarSet, recorded.get(view.revision ?? ''))}, which no running pod can take: recreate the pod`,
       }
     case 'not-updated':
       return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
   }
 }
 
-function settlingText({ isAvailable, isHalfDone }: PodView, pending: readonly string[]): string {
-  if (pending.length > 0) return `its node has not started the new image of ${pending.join(', ')} yet`
+/** How many fields a sentence names. */
+const mostFields = 3
+
+function changedText(sidecarSet: SidecarSet, carried: SidecarSetSpec | undefined): string {
+  const fields = carried === undefined ? [] : fieldsForNewPods(carried, sidecarSet)
+  if (fields.length === 0) return ''
+  const more = fields.length > mostFields ? ` and ${fields.length - mostFields} more` : ''
+  return ` (${fields.slice(0, mostFields).join(', ')}${more})`
+}
+
+function settlingText({ pod, isAvailable, isHalfDone }: PodView, pending: readonly string[]): string {
+  const why = whyNotReady(pod)
+  const because = why === undefined ? '' : `: ${why}`
+  if (pending.length > 0)
+    return `its node has not started the new image of ${pending.join(', ')} yet${because}`
   if (isHalfDone) return 'both sides of a hot upgrade still run'
-  return isAvailable ? 'its node has not reported on all containers yet' : 'up to date, but not ready'
+  return isAvailable
+    ? 'its node has not reported on all containers yet'
+    : `up to date, but not ready${because}`
 }
 
 type Selector = NonNullable<SidecarSet['spec']['updateStrategy']>['selector']
@@ -174,7 +200,8 @@ function gapText(selector: Selector, labels: Labels): string {
 }
 
 function budgetText({ maxUnavailable, allowed, unavailable }: RolloutBudget): string {
-  if (allowed === 0) return `updateStrategy.maxUnavailable ${maxUnavailable} allows no pod to be unavailable`
+  if (allowed === 0)
+    return `updateStrategy.maxUnavailable ${maxUnavailable} allows no pod to be unavailable; raise it`
   if (unavailable.length === 0)
     return `maxUnavailable ${maxUnavailable} allows ${allowed} at a time, and others come first`
   const names = unavailable.slice(0, 5).join(', ')

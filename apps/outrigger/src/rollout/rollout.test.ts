@@ -1,10 +1,13 @@
 import type { SidecarSet } from '@outrigger/api'
+import { revisionNameOf } from '@outrigger/injection'
 import type { ControllerRevision, Pod } from '@outrigger/kube'
 import { describe, expect, it } from 'vitest'
 import { createPaint } from '../rendering/paint.ts'
 import { injectedPod, logs, webPod } from '../testdata/objects.ts'
+import { changedFields } from './changed-fields.ts'
 import { formatPreview } from './format-preview.ts'
 import { parseDuration } from './parse-duration.ts'
+import { whyNotReady } from './pod-readiness.ts'
 import { formatHistory, historyOf, recordedSpec, revisionToRestore } from './revision-history.ts'
 import { rolloutProgress } from './rollout-progress.ts'
 import { judgeRollout } from './rollout-state.ts'
@@ -87,6 +90,65 @@ describe('what keeps a pod from being updated', () => {
   ])('%s is named', (_, next, reason, standing) => {
     const { pods } = judgeRollout(next, [injectedPod(webPod(), version('logs:1'))], namespaceOf)
     expect(pods).toMatchObject([{ pod: 'shop/web', standing, reason: expect.stringMatching(reason) }])
+  })
+
+  it('a change of more than images is named where what the pod carries is recorded', () => {
+    const next = logs({ containers: [{ name: 'logs', image: 'logs:2', args: ['-v'] }] })
+    const carried = injectedPod(webPod(), version('logs:1'))
+    const recorded = new Map([[revisionNameOf(version('logs:1')), version('logs:1').spec]])
+    expect(judgeRollout(next, [carried], namespaceOf, recorded).blockers).toEqual([
+      '1 pod: more than images changed (spec.containers[logs].args), which no running pod can take: recreate the pod',
+    ])
+  })
+
+  it.each<[status: object, spec: object, reason: string]>([
+    [
+      {
+        containerStatuses: [
+          {
+            name: 'logs',
+            ready: false,
+            state: { waiting: { reason: 'ErrImagePull', message: 'no such image' } },
+          },
+        ],
+      },
+      {},
+      'container logs waits: ErrImagePull (no such image)',
+    ],
+    [
+      {
+        containerStatuses: [
+          {
+            name: 'logs',
+            ready: false,
+            state: { waiting: { reason: 'CrashLoopBackOff' } },
+            lastState: { terminated: { exitCode: 3 } },
+          },
+        ],
+      },
+      {},
+      'container logs waits: CrashLoopBackOff (it ended with 3)',
+    ],
+    [
+      { containerStatuses: [{ name: 'logs', ready: false, state: { running: {} } }] },
+      {},
+      'container logs runs and is not ready; look at its readiness probe',
+    ],
+    [
+      { initContainerStatuses: [{ name: 'native', ready: false, state: { terminated: { exitCode: 1 } } }] },
+      { initContainers: [{ name: 'native', restartPolicy: 'Always' }] },
+      'container native ended with exit code 1',
+    ],
+    [
+      {},
+      { readinessGates: [{ conditionType: 'example.com/a' }] },
+      'readiness gate example.com/a is not True',
+    ],
+  ])('a pod that is not ready says why: %j %j', (status, spec, reason) => {
+    const pod = webPod({ isReady: false })
+    const bad = { ...pod, spec: { ...pod.spec, ...spec }, status: { ...pod.status, ...status } } as Pod
+    expect(whyNotReady(bad)).toBe(reason)
+    expect(whyNotReady(webPod())).toBeUndefined()
   })
 
   it('an image its node has not taken yet is told from a pod that is ready', () => {
@@ -261,6 +323,81 @@ describe('a preview', () => {
     })
     expect(formatPreview(previewUpdate(before, undefined, [], namespaceOf), createPaint(false))).toContain(
       'there are no pods',
+    )
+  })
+})
+
+describe('the fields that changed', () => {
+  const fieldsOf = (before: SidecarSet, after: SidecarSet) =>
+    changedFields(before.spec, after).map(({ field, reaches }) => `${field}: ${reaches}`)
+
+  it('are named with what it takes to reach pods', () => {
+    const before = logs({
+      containers: [{ name: 'logs', image: 'logs:1', env: [{ name: 'A', value: '1' }] }],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    })
+    const after = logs({
+      selector: { matchLabels: { app: 'db' } },
+      containers: [
+        { name: 'logs', image: 'logs:2', env: [{ name: 'A', value: '2' }] },
+        { name: 'second', image: 'second:1' },
+      ],
+      volumes: [{ name: 'v', hostPath: { path: '/' } }],
+      updateStrategy: { paused: true },
+    })
+    expect(fieldsOf(before, after)).toEqual([
+      'spec.containers[logs].env[A].value: on recreation',
+      'spec.containers[logs].image: in place',
+      'spec.containers[second]: on recreation',
+      'spec.selector.matchLabels.app: no pod',
+      'spec.updateStrategy.paused: no pod',
+      'spec.volumes[v].hostPath: on recreation',
+    ])
+    expect(fieldsOf(after, after)).toEqual([])
+  })
+
+  it('do not reach running pods where nothing is updated, or native sidecars are not', () => {
+    const native = (image: string) =>
+      logs({
+        containers: [],
+        initContainers: [{ name: 'n1', image, restartPolicy: 'Always' }],
+        updateStrategy: { type: 'NotUpdate' },
+      })
+    expect(fieldsOf(native('a:1'), native('a:2'))).toEqual(['spec.initContainers[n1].image: on recreation'])
+    const frozen = { type: 'NotUpdate' } as const
+    expect(fieldsOf(version('logs:1', frozen), version('logs:2', frozen))).toEqual([
+      'spec.containers[logs].image: on recreation',
+    ])
+  })
+
+  it('are found in lists whose items have no names of their own, and in another order', () => {
+    const mounts = (...paths: string[]) =>
+      logs({
+        containers: [
+          {
+            name: 'logs',
+            image: 'logs:1',
+            volumeMounts: paths.map((mountPath) => ({ name: 'v', mountPath })),
+          },
+        ],
+      })
+    expect(fieldsOf(mounts('/a', '/b'), mounts('/a', '/c'))).toEqual([
+      'spec.containers[logs].volumeMounts: on recreation',
+    ])
+    expect(fieldsOf(mounts('/a', '/b'), mounts('/b', '/a'))).toEqual([
+      'spec.containers[logs].volumeMounts: on recreation',
+    ])
+  })
+
+  it('are shown with their values, short ones only', () => {
+    const preview = previewUpdate(version('logs:2', { paused: true }), version('logs:1'), [], namespaceOf)
+    expect(formatPreview(preview, createPaint(false))).toContain(
+      [
+        '  Changes',
+        '    spec.containers[logs].image  reaches running pods  "logs:1" -> "logs:2"',
+        '    spec.updateStrategy.paused   changes no pod        added true',
+        '',
+      ].join('\n'),
     )
   })
 })

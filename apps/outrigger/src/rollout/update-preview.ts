@@ -8,7 +8,8 @@ import {
 } from '@outrigger/injection'
 import { keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
-import { judgeRollout, type PodProgress } from './rollout-state.ts'
+import { type ChangedField, changedFields } from './changed-fields.ts'
+import { judgeRollout, type PodProgress, type RecordedContents } from './rollout-state.ts'
 
 /** What a new content of a SidecarSet would mean for one running pod. */
 export interface PodEffect {
@@ -30,6 +31,8 @@ export interface UpdatePreview {
   readonly change: 'create' | 'update' | 'none'
   /** Names of the revisions; `before` is empty when it would be created. */
   readonly revision: { readonly before: string; readonly after: string }
+  /** What is different; empty when it would be created. */
+  readonly changes: readonly ChangedField[]
   readonly totals: Readonly<Record<PodEffect['effect'] | 'not selected', number>>
   /** How many pods may change at the same time. */
   readonly atOnce: number
@@ -37,15 +40,16 @@ export interface UpdatePreview {
   readonly pods: readonly PodEffect[]
 }
 
-/** Compares a SidecarSet, as admission would store it, with the pods there are. */
+/** Compares a SidecarSet, as admission would store it, with the pods there are and what they carry, as far as that is recorded. */
 export function previewUpdate(
   next: SidecarSet,
   current: SidecarSet | undefined,
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
+  recorded?: RecordedContents,
 ): UpdatePreview {
   const { name } = next.metadata
-  const rollout = judgeRollout(next, pods, namespaceOf)
+  const rollout = judgeRollout(next, pods, namespaceOf, recorded)
   const progress = new Map(rollout.pods.map((one) => [one.pod, one]))
   const compiled = compileSidecarSet(next)
   const totals: Record<PodEffect['effect'] | 'not selected', number> = {
@@ -78,6 +82,7 @@ export function previewUpdate(
     sidecarSet: name,
     change: current === undefined ? 'create' : hasSameSpec(current, next) ? 'none' : 'update',
     revision: { before, after: revisionNameOf(next) },
+    changes: current === undefined ? [] : changedFields(current.spec, next),
     totals,
     atOnce: rollout.budget.allowed,
     pods: effects.sort((left, right) => (left.pod < right.pod ? -1 : 1)),
