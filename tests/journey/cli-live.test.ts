@@ -205,7 +205,7 @@ describe('explain', () => {
       (await outrigger('explain', 'pod', name ?? '', '-n', 'default', '-o', 'json')).out,
     )
     expect(standings).toMatchObject([
-      { sidecarSet: 'later', standing: 'missing', reason: expect.stringContaining('recreate the pod') },
+      { sidecarSet: 'later', standing: 'missing', reason: expect.stringContaining('kubectl delete pod ') },
       { sidecarSet: 'logs', standing: 'injected' },
     ])
   })
