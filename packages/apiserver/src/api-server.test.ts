@@ -232,3 +232,68 @@ const withFreshness = (document: DiscoveryDocument) => ({
     versions: group.versions.map((version) => ({ ...version, freshness: 'Current' })),
   })),
 })
+
+describe('a server that looks like an older release', () => {
+  const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;q=0.9'
+  const headers = { authorization: 'Bearer admin', accept }
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web' },
+    spec: {
+      containers: [{ name: 'web', image: 'web:1' }],
+      initContainers: [{ name: 'native', image: 'native:1', restartPolicy: 'Always' }],
+    },
+  }
+
+  it('serves what that release served, and says so', async () => {
+    const server = await start({ emulatedRelease: 22 })
+    try {
+      const get = async (path: string) => server.call('GET', path, undefined, headers)
+      expect(JSON.parse((await get('/version')).body)).toMatchObject({ minor: '22', gitVersion: 'v1.22.0' })
+      expect(JSON.parse((await get('/apis')).body)).toMatchObject({ kind: 'APIGroupList' })
+      const core = JSON.parse((await get('/api/v1')).body)
+      const names = core.resources.map(({ name }: { name: string }) => name)
+      expect(names).toContain('pods/ephemeralcontainers')
+      expect(names).not.toContain('pods/resize')
+      const listWatch = '/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan'
+      const statuses = await Promise.all(
+        [
+          '/openapi/v3',
+          '/openapi/v2',
+          '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
+          listWatch,
+        ].map(async (path) => (await get(path)).status),
+      )
+      expect(statuses).toEqual([404, 200, 404, 422])
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it.each([
+    [24, 201, undefined],
+    [28, 400, undefined],
+    [29, 201, 'Always'],
+  ])(
+    'takes younger fields as 1.%d did, also where unknown ones are to be refused',
+    async (release, status, policy) => {
+      const server = await start({ emulatedRelease: release, authorization: 'always-allow' })
+      try {
+        await server.call('POST', '/api/v1/namespaces/default/serviceaccounts', {
+          apiVersion: 'v1',
+          kind: 'ServiceAccount',
+          metadata: { name: 'default' },
+        })
+        const path = '/api/v1/namespaces/default/pods'
+        const strict = await server.call('POST', `${path}?fieldValidation=Strict`, pod)
+        // 1.24 did not look at the option.
+        expect(strict.status, strict.body).toBe(status)
+        const kept = strict.status === 201 ? strict : await server.call('POST', path, pod)
+        expect(JSON.parse(kept.body).spec.initContainers[0].restartPolicy).toBe(policy)
+      } finally {
+        await server.stop()
+      }
+    },
+  )
+})
