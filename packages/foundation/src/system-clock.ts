@@ -11,26 +11,44 @@ export class SystemClock implements Clock {
   }
 
   after(delay: number, action: () => void): () => void {
-    const timer = setTimeout(action, Math.max(0, delay))
-    timer.unref()
-    return () => clearTimeout(timer)
+    return startTimer(delay, action, { keepsProcess: false })
   }
 
   sleep(delay: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
       const onAbort = () => {
-        clearTimeout(timer)
+        cancel()
         reject(signal?.reason)
       }
-      const timer = setTimeout(
-        () => {
-          signal?.removeEventListener('abort', onAbort)
-          resolve()
-        },
-        Math.max(0, delay),
-      )
+      const onTime = () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }
+      const cancel = startTimer(delay, onTime, { keepsProcess: true })
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
+}
+
+/** Node takes a delay that does not fit 31 bits (25 days) for none at all. */
+const longestTimer = 2 ** 31 - 1
+
+/** Waits in stages where one timer is not enough. Answers with what takes it back. */
+function startTimer(
+  delay: number,
+  action: () => void,
+  { keepsProcess }: { readonly keepsProcess: boolean },
+): () => void {
+  let timer: ReturnType<typeof setTimeout>
+  const wait = (left: number) => {
+    const isLast = left <= longestTimer
+    timer = setTimeout(
+      isLast ? action : () => wait(left - longestTimer),
+      isLast ? Math.max(0, left) : longestTimer,
+    )
+    if (!keepsProcess) timer.unref()
+  }
+  wait(delay)
+  return () => clearTimeout(timer)
 }
