@@ -38,7 +38,8 @@ async function helpOf(path: readonly string[]): Promise<string> {
     isRoot: false,
     processId: 1,
     isTerminal: false,
-    readInput: async () => '',
+    columns: undefined,
+    readInput: async () => new Uint8Array(),
     writeOut: (more) => {
       text += more
     },

@@ -1,4 +1,6 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Deployment, parseManifests } from '@outrigger/kube'
@@ -66,6 +68,36 @@ describe('the built program, without a cluster', () => {
         exitCode: 1,
       })
     }
+  })
+
+  it('ends without a word when its reader has gone', async () => {
+    const source = resolve(root, example)
+    const child = spawn(process.execPath, [program, 'inject', '-f', '-', '-s', source], { cwd: root })
+    let error = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      error += chunk.toString()
+    })
+    // Gone before the program has read what it is to print.
+    child.stdout.destroy()
+    const ended = once(child, 'close')
+    child.stdin.end(await readFile(resolve(root, example, '4-echo-server.yaml')))
+    expect([await ended, error]).toEqual([[141, null], ''])
+  })
+
+  it('says so when its output cannot be kept', async ({ skip }) => {
+    if (!existsSync('/dev/full')) skip('this machine has no full device')
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [program, 'inject', '-f', example], {
+      cwd: root,
+      stdio: ['ignore', full, 'pipe'],
+    })
+    closeSync(full)
+    let error = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      error += chunk.toString()
+    })
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(error).toMatch(/^outrigger: the output cannot be written: ENOSPC.*\n$/)
   })
 
   it('ends with 1 and one line where there is no cluster', async () => {

@@ -1,6 +1,6 @@
 import { homedir, hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { text as readText } from 'node:stream/consumers'
+import { buffer as readBytes } from 'node:stream/consumers'
 
 /** What the program knows of where it runs. Read once, here, and handed on. */
 export interface Environment {
@@ -15,14 +15,17 @@ export interface Environment {
   readonly processId: number
   /** Whether a person is looking at standard output. */
   readonly isTerminal: boolean
-  /** Everything on standard input, as UTF-8. */
-  readInput(): Promise<string>
+  /** How many characters a line of that person's terminal holds; `undefined` where nobody knows. */
+  readonly columns: number | undefined
+  /** Everything on standard input. */
+  readInput(): Promise<Uint8Array>
   writeOut(text: string): void
   writeError(text: string): void
   setExitCode(code: number): void
 }
 
 export function readEnvironment(): Environment {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endWithoutReader)
   return {
     arguments: process.argv.slice(2),
     variables: process.env,
@@ -33,7 +36,8 @@ export function readEnvironment(): Environment {
     isRoot: userInfo().uid === 0,
     processId: process.pid,
     isTerminal: process.stdout.isTTY === true,
-    readInput: () => readText(process.stdin),
+    columns: process.stdout.columns,
+    readInput: () => readBytes(process.stdin),
     writeOut: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
     setExitCode: (code) => {
@@ -41,6 +45,22 @@ export function readEnvironment(): Environment {
     },
   }
 }
+
+/** What a shell says of a process that SIGPIPE ended; Node.js ignores the signal. */
+const brokenPipe = 141
+
+/**
+ * Ends a command whose words nobody can read any more: quietly when the reader has gone, as in `| head -1`. What serves
+ * others goes on without a log.
+ */
+function endWithoutReader(error: NodeJS.ErrnoException): void {
+  if (isServing) return
+  if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(brokenPipe)
+  process.stderr.write(`outrigger: the output cannot be written: ${error.message}\n`, () => process.exit(1))
+}
+
+/** Whether this process was asked to run until it is told to stop. */
+let isServing = false
 
 /** An absolute path, from where the program was started. */
 export function absolutePath(environment: Environment, path: string): string {
@@ -52,6 +72,7 @@ export function absolutePath(environment: Environment, path: string): string {
  * held by a shutdown that hangs.
  */
 export function stopSignal(): AbortSignal {
+  isServing = true
   const controller = new AbortController()
   const onSignal = () => {
     if (controller.signal.aborted) process.exit(130)

@@ -55,7 +55,7 @@ export function withLeaderFlags(command: Command): Command {
       'pause between attempts; less than the deadline divided by 1.2 (default: 2s)',
       duration('--leader-elect-retry-period'),
     )
-    .option('--leader-elect-resource-name <name>', 'name of the lease (default: outrigger-manager)')
+    .option('--leader-elect-resource-name <name>', 'name of the lease (default: kruise-manager)')
     .option(
       '--leader-elect-resource-namespace <name>',
       "namespace of the lease (default: the manager's, where alone install gives rights)",

@@ -4,6 +4,7 @@ import { addApiServerCommand } from './commands/apiserver.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
 import { addExplainCommand } from './commands/explain.ts'
+import { addHelpCommand } from './commands/help.ts'
 import { addInjectCommand } from './commands/inject.ts'
 import { addInstallCommand } from './commands/install.ts'
 import { addLintCommand } from './commands/lint.ts'
@@ -27,10 +28,13 @@ export async function runProgram(environment: Environment): Promise<void> {
     .exitOverride()
     .configureOutput({
       writeOut: environment.writeOut,
-      writeErr: (text) => environment.writeError(text.startsWith('error: ') ? inOneLine(text) : text),
+      writeErr: environment.writeError,
+      outputError: (text, write) => write(inOneLine(text)),
     })
+    .helpCommand(false)
   for (const add of commands) add(program, environment)
   for (const command of program.commands) command.copyInheritedSettings(program)
+  addHelpRemedies(program, program.name())
   try {
     await program.parseAsync([...environment.arguments], { from: 'user' })
   } catch (error) {
@@ -38,11 +42,20 @@ export async function runProgram(environment: Environment): Promise<void> {
   }
 }
 
-/** Commander puts what might be meant on a line of its own. */
+/** Begins one line with what is wrong. Commander puts what might be meant on a line of its own, and the remedy in another text. */
 function inOneLine(text: string): string {
-  const [line = '', suggestion] = text.slice('error: '.length).trimEnd().split('\n')
+  const [line = '', suggestion] = text
+    .replace(/^error: /, '')
+    .trimEnd()
+    .split('\n')
   const meant = /^\(Did you mean (.*)\?\)$/.exec(suggestion ?? '')?.[1]
-  return `outrigger: ${line}${meant === undefined ? '' : `; did you mean ${meant}?`}\n`
+  return `outrigger: ${line.replace(/\.$/, '')}${meant === undefined ? '' : `; did you mean ${meant}?`}`
+}
+
+/** Ends that line for every command, so that each mistake leads to the page that helps. */
+function addHelpRemedies(command: Command, path: string): void {
+  command.showHelpAfterError(`; see ${path} --help`)
+  for (const child of command.commands) addHelpRemedies(child, `${path} ${child.name()}`)
 }
 
 /** All sub-commands, in the order `--help` lists them. */
@@ -59,6 +72,7 @@ const commands = [
   addPlanCommand,
   addRolloutCommand,
   addLintCommand,
+  addHelpCommand,
 ]
 
 /** What an option is for, and its default unless that is off, nothing, or told in the text already. */

@@ -126,13 +126,21 @@ function podKey(
   environment: Environment,
 ): readonly [namespace: string, name: string] {
   // kubectl's `-o name` says pod/NAME.
-  const [first = '', second] = (given ?? '').replace(/^pods?\//, '').split('/')
+  const [first = '', second, ...more] = (given ?? '').replace(/^pods?\//, '').split('/')
   if (first === '' || second === '')
     throw new UserError(
       'no pod is named',
       'write outrigger explain pod NAMESPACE/NAME, or give manifests with -f',
     )
-  if (second !== undefined) return [first, second]
+  if (more.length > 0) throw new UserError(`${given} is not a pod`, 'write NAMESPACE/NAME')
+  if (second !== undefined) {
+    if (settings.namespace !== undefined && settings.namespace !== first)
+      throw new UserError(
+        `${given} names namespace ${first}, and -n ${settings.namespace}`,
+        'give one of the two',
+      )
+    return [first, second]
+  }
   return [settings.namespace ?? findConnection(settings, environment).namespace ?? 'default', first]
 }
 

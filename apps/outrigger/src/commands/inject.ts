@@ -5,7 +5,15 @@ import type { Environment } from '../environment.ts'
 import { formatInjection } from '../explanation/format-injection.ts'
 import { pictureOf } from '../manifests/cluster-picture.ts'
 import { type InjectedManifest, injectManifests } from '../manifests/inject-manifests.ts'
-import { type Manifest, placeOf, readManifests, titleOf } from '../manifests/manifest-files.ts'
+import {
+  type Manifest,
+  namesOf,
+  placeOf,
+  readManifests,
+  refuseNothing,
+  refuseRepeatedInput,
+  titleOf,
+} from '../manifests/manifest-files.ts'
 import { parseInstant } from '../manifests/parse-instant.ts'
 import { type Paint, paintFor } from '../rendering/paint.ts'
 import { formatUnifiedDiff } from '../rendering/unified-diff.ts'
@@ -74,14 +82,14 @@ export function addInjectCommand(program: Command, environment: Environment): vo
 
 /** Prints manifests injected, or what changes, or why. @throws UserError before anything is printed. */
 export async function runInjection(settings: InjectSettings, environment: Environment): Promise<void> {
+  const sources = [...settings.filename, ...(settings.sidecarSets ?? [])]
+  refuseRepeatedInput(sources)
   const manifests = await readManifests(settings.filename, environment)
+  refuseNothing(manifests, settings.filename)
   const facts = await readManifests(settings.sidecarSets ?? [], environment)
   const picture = pictureOf([...manifests, ...facts])
   if (picture.sidecarSets.size === 0)
-    throw new UserError(
-      `there is no SidecarSet in ${[...settings.filename, ...(settings.sidecarSets ?? [])].join(', ')}`,
-      'name its file with -s',
-    )
+    throw new UserError(`there is no SidecarSet in ${namesOf(sources)}`, 'name its file with -s')
   const injected = injectManifests(manifests, {
     picture,
     namespace: settings.namespace,

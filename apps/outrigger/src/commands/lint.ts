@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Environment } from '../environment.ts'
 import { formatFinding } from '../lint/finding.ts'
 import { lintManifests } from '../lint/lint-manifests.ts'
-import { readManifests } from '../manifests/manifest-files.ts'
+import { readManifests, refuseNothing } from '../manifests/manifest-files.ts'
 import { countOf } from '../rendering/count.ts'
 import { paintFor } from '../rendering/paint.ts'
 import { collect, parseChoice } from '../settings.ts'
@@ -33,6 +33,7 @@ export function addLintCommand(program: Command, environment: Environment): void
 
 async function lint(settings: LintSettings, environment: Environment): Promise<void> {
   const manifests = await readManifests(settings.filename, environment)
+  refuseNothing(manifests, settings.filename)
   const findings = lintManifests(manifests, settings.namespace)
   const errors = findings.filter(({ severity }) => severity === 'error').length
   if (errors > 0) environment.setExitCode(1)

@@ -140,6 +140,91 @@ describe('inject', () => {
   })
 })
 
+describe('what cannot be read as manifests', () => {
+  const pod = 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b}]}\n'
+  const sources = ['-s', 'sidecarsets.yaml']
+
+  it.each<[title: string, input: string | Uint8Array]>([
+    ['nothing', ''],
+    ['comments', '# nothing\n---\n# here\n'],
+    ['an empty list', 'apiVersion: v1\nkind: List\nitems: []\n'],
+  ])('%s is said to be nothing', async (_, input) => {
+    for (const args of [
+      ['inject', '-f', '-', ...sources],
+      ['lint', '-f', '-'],
+    ])
+      expect(await runRecorded(args, { ...inInject, input })).toEqual({
+        out: '',
+        error: 'outrigger: there is no Kubernetes object in <stdin>; check what is given with -f\n',
+        exitCode: 1,
+      })
+  })
+
+  it.each<[title: string, input: Uint8Array]>([
+    ['another encoding', Buffer.from(pod.replace('image: b', 'image: caf\u00e9'), 'latin1')],
+    ['a binary file', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0, 0])],
+  ])('%s is named as no UTF-8', async (_, input) => {
+    expect(await runRecorded(['inject', '-f', '-', ...sources], { ...inInject, input })).toEqual({
+      out: '',
+      error: 'outrigger: <stdin> is not a text in UTF-8; save it as UTF-8, if it is a manifest\n',
+      exitCode: 1,
+    })
+  })
+
+  it.each<[title: string, input: Uint8Array]>([
+    ['a byte order mark', Buffer.from(`\ufeff${pod}`)],
+    ['Windows line ends', Buffer.from(pod.replaceAll('\n', '\r\n'))],
+    ['UTF-16, as Windows writes it', Buffer.from(`\ufeff${pod}`, 'utf16le')],
+    ['UTF-16 the other way round', Buffer.from(`\ufeff${pod}`, 'utf16le').swap16()],
+  ])('%s is read all the same', async (_, input) => {
+    const { out, error } = await runRecorded(['inject', '-f', '-', ...sources], { ...inInject, input })
+    expect([error, parseManifests(out)[0]?.object.metadata.name]).toEqual(['', 'a'])
+  })
+
+  it('standard input is not read twice', async () => {
+    for (const args of [
+      ['inject', '-f', '-', '-s', '-'],
+      ['lint', '-f', '-', '-f', '-'],
+    ])
+      expect(await runRecorded(args, { ...inInject, input: pod })).toMatchObject({
+        error: 'outrigger: standard input can be read once only; give - once, and files for the rest\n',
+        exitCode: 1,
+      })
+  })
+})
+
+describe('a command line that is wrong', () => {
+  it.each([
+    ['foo', "unknown command 'foo'; see outrigger --help"],
+    ['rollout statu', "unknown command 'statu'; did you mean status?; see outrigger rollout --help"],
+    ['inject', "required option '-f, --filename <path>' not specified; see outrigger inject --help"],
+    ['inject -f x --nope', "unknown option '--nope'; see outrigger inject --help"],
+    ['explain sidecarset', "missing required argument 'name'; see outrigger explain sidecarset --help"],
+    [
+      'lint -f x y',
+      "too many arguments for 'lint'. Expected 0 arguments but got 1; see outrigger lint --help",
+    ],
+    ['help rollout foo', 'there is no command rollout foo; outrigger rollout --help lists those there are'],
+    ['explain pod a/b/c', 'a/b/c is not a pod; write NAMESPACE/NAME'],
+    ['explain pod a/b -n c', 'a/b names namespace a, and -n c; give one of the two'],
+  ])('%s is answered in one line with a remedy', async (line, message) => {
+    expect(await runRecorded(line.split(' '), inInject)).toEqual({
+      out: '',
+      error: `outrigger: ${message}\n`,
+      exitCode: 1,
+    })
+  })
+
+  it('help takes the whole path of a command', async () => {
+    const [asked, flagged] = await Promise.all([
+      runRecorded(['help', 'rollout', 'undo'], inInject),
+      runRecorded(['rollout', 'undo', '--help'], inInject),
+    ])
+    expect(asked).toEqual(flagged)
+    expect((await runRecorded(['help'], inInject)).out).toContain('\nCommands:\n')
+  })
+})
+
 describe('whatever is thrown at them', () => {
   const name = fc.constantFrom('a', '', 'B_', 'kube-system/x')
   const junk = fc.oneof(

@@ -8,7 +8,7 @@ import { readContents, readPicture, readPods } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { isSidecarSet } from '../manifests/cluster-picture.ts'
-import { type Manifest, placeOf, readManifests } from '../manifests/manifest-files.ts'
+import { type Manifest, namesOf, placeOf, readManifests } from '../manifests/manifest-files.ts'
 import { paintFor } from '../rendering/paint.ts'
 import { formatPreview } from '../rollout/format-preview.ts'
 import { previewUpdate, type UpdatePreview } from '../rollout/update-preview.ts'
@@ -36,7 +36,7 @@ export function addPlanCommand(program: Command, environment: Environment): void
 async function plan(settings: PlanSettings, environment: Environment): Promise<void> {
   const manifests = (await readManifests(settings.filename, environment)).filter(isSidecarSet)
   if (manifests.length === 0)
-    throw new UserError(`there is no SidecarSet in ${settings.filename.join(', ')}`, 'name its file with -f')
+    throw new UserError(`there is no SidecarSet in ${namesOf(settings.filename)}`, 'name its file with -f')
   await withCluster(settings, environment, async ({ client }) => {
     const changes = []
     for (const manifest of manifests) changes.push(await rehearse(client, manifest))

@@ -7,7 +7,7 @@ import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
 import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
-import { formatProgressBar } from '../rendering/progress-bar.ts'
+import { formatProgressLine } from '../rendering/progress-bar.ts'
 import { parseDuration } from '../rollout/parse-duration.ts'
 import {
   formatHistory,
@@ -191,10 +191,11 @@ function linewise({ writeOut }: Environment, lineOf: (progress: RolloutProgress)
 }
 
 /** One line that is drawn anew, with a bar. */
-function redrawing({ writeOut }: Environment): Screen {
+function redrawing({ writeOut, columns = 80 }: Environment): Screen {
   return {
+    // A line that fills the terminal would be broken, and its first half stay behind.
     show: ({ text, progress, note, isDone }) =>
-      writeOut(`\r\u001b[K${isDone ? text : `${formatProgressBar(progress)} ${note}`}`),
+      writeOut(`\r\u001b[K${isDone ? text : formatProgressLine(progress, note, columns - 1)}`),
     end: () => writeOut('\n'),
   }
 }

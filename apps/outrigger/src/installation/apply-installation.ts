@@ -1,3 +1,4 @@
+import { withStoredVersionOf } from '@outrigger/api'
 import { type Client, isNotFound } from '@outrigger/client'
 import { type Clock, UserError } from '@outrigger/foundation'
 import { type CustomResourceDefinition, type KubeObject, type ResourceRef, resources } from '@outrigger/kube'
@@ -57,11 +58,20 @@ async function applyOne(object: KubeObject, { client, signal }: ApplyOptions): P
   const after = await client.patch<KubeObject>(
     resource,
     key,
-    { type: 'apply', body: object },
+    { type: 'apply', body: fitted(object, before) },
     { fieldManager, force: true, signal },
   )
   const isSame = before?.metadata.resourceVersion === after.metadata.resourceVersion
   return `${shortName(object)} ${before === undefined ? 'created' : isSame ? 'unchanged' : 'configured'}`
+}
+
+/** Definitions go on storing what is stored in the version it is in. */
+function fitted(object: KubeObject, before: KubeObject | undefined): KubeObject {
+  if (object.kind !== 'CustomResourceDefinition') return object
+  return withStoredVersionOf(
+    object as CustomResourceDefinition,
+    before as CustomResourceDefinition | undefined,
+  )
 }
 
 async function untilEstablished(name: string, options: ApplyOptions): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
 import { isRecord, type KubeObject, ManifestError, parseManifests, parseYaml } from '@outrigger/kube'
 import { absolutePath, type Environment } from '../environment.ts'
+import { decodeText } from './decode-text.ts'
 import { splitDocuments } from './split-documents.ts'
 
 /** One object of a manifest file and where it stands there. */
@@ -33,14 +34,32 @@ const isManifestFile = (name: string) => /\.(ya?ml|json)$/.test(name)
  * @throws UserError that names file and line.
  */
 export async function readManifests(paths: readonly string[], environment: Environment): Promise<Manifest[]> {
+  refuseRepeatedInput(paths)
   const manifests: Manifest[] = []
   for (const path of paths) {
-    if (path === '-') manifests.push(...parseManifestText('-', await environment.readInput()))
+    if (path === '-') manifests.push(...parseManifestBytes('-', await environment.readInput()))
     else
       for (const file of await filesAt(path, environment))
         manifests.push(...(await readOne(file, environment)))
   }
   return manifests
+}
+
+/** @throws UserError where standard input would have to be read twice. */
+export function refuseRepeatedInput(paths: readonly string[]): void {
+  if (paths.filter((path) => path === '-').length > 1)
+    throw new UserError('standard input can be read once only', 'give - once, and files for the rest')
+}
+
+/** @throws UserError where a command that needs objects was given none. */
+export function refuseNothing(manifests: readonly Manifest[], paths: readonly string[]): void {
+  if (manifests.length === 0)
+    throw new UserError(`there is no Kubernetes object in ${namesOf(paths)}`, 'check what is given with -f')
+}
+
+/** Paths as people read them. */
+export function namesOf(paths: readonly string[]): string {
+  return paths.map((path) => (path === '-' ? '<stdin>' : path)).join(', ')
 }
 
 async function filesAt(path: string, environment: Environment): Promise<string[]> {
@@ -56,10 +75,10 @@ async function filesAt(path: string, environment: Environment): Promise<string[]
 }
 
 async function readOne(path: string, environment: Environment): Promise<Manifest[]> {
-  const text = await readFile(absolutePath(environment, path), 'utf8').catch((error: unknown) => {
+  const bytes = await readFile(absolutePath(environment, path)).catch((error: unknown) => {
     throw unreadable(path, error)
   })
-  return parseManifestText(path, text)
+  return parseManifestBytes(path, bytes)
 }
 
 function unreadable(path: string, error: unknown): UserError {
@@ -67,6 +86,15 @@ function unreadable(path: string, error: unknown): UserError {
   return isMissing
     ? new UserError(`${path} does not exist`, 'check the path after -f or -s', { cause: error })
     : new UserError(`${path} cannot be read: ${messageOf(error)}`, undefined, { cause: error })
+}
+
+function parseManifestBytes(file: string, bytes: Uint8Array): Manifest[] {
+  const text = decodeText(bytes)
+  if (text !== undefined) return parseManifestText(file, text)
+  throw new UserError(
+    `${file === '-' ? '<stdin>' : file} is not a text in UTF-8`,
+    'save it as UTF-8, if it is a manifest',
+  )
 }
 
 /** The objects in the text of one file. @throws UserError that names file and line. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { diffLines } from './line-diff.ts'
 import { createPaint } from './paint.ts'
-import { formatProgressBar } from './progress-bar.ts'
+import { formatProgressBar, formatProgressLine } from './progress-bar.ts'
 import { formatTable } from './table.ts'
 import { formatUnifiedDiff } from './unified-diff.ts'
 
@@ -111,4 +111,13 @@ it.each([
   [0, 0, '[##########] 0 of 0'],
 ])('a bar of %i done of %i is %s', (done, total, bar) => {
   expect(formatProgressBar({ done, total }, 10)).toBe(bar)
+})
+
+it('a bar and its note never break the line', () => {
+  const line = (width: number) => formatProgressLine({ done: 2, total: 4 }, 'ready, 3 updated', width)
+  expect(line(79)).toBe('[############------------] 2 of 4 ready, 3 updated')
+  expect(line(39)).toBe('[######-------] 2 of 4 ready, 3 updated')
+  expect(line(30)).toBe('[##--] 2 of 4 ready, 3 updated')
+  expect(line(10)).toBe('[##--] 2 o')
+  for (let width = 0; width < 90; width++) expect(line(width).length).toBeLessThanOrEqual(width)
 })

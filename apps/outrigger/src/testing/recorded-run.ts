@@ -12,15 +12,17 @@ export interface RunSurroundings {
   readonly workingDirectory: string
   readonly variables?: Readonly<Record<string, string>>
   /** What comes on standard input. Defaults to nothing. */
-  readonly input?: string
+  readonly input?: string | Uint8Array
   /** Whether a person looks at standard output. Defaults to false. */
   readonly isTerminal?: boolean
+  /** Width of that person's terminal. Defaults to unknown. */
+  readonly columns?: number
 }
 
 /** Runs `outrigger ARGS` in this process, with nothing of this process's own environment. */
 export async function runRecorded(
   args: readonly string[],
-  { workingDirectory, variables = {}, input = '', isTerminal = false }: RunSurroundings,
+  { workingDirectory, variables = {}, input = '', isTerminal = false, columns }: RunSurroundings,
 ): Promise<RecordedRun> {
   let out = ''
   let error = ''
@@ -35,7 +37,8 @@ export async function runRecorded(
     isRoot: false,
     processId: 1,
     isTerminal,
-    readInput: async () => input,
+    columns,
+    readInput: async () => Buffer.from(input),
     writeOut: (text) => {
       out += text
     },
