@@ -181,11 +181,18 @@ async function runSafely(part: Runnable, logger: Logger, signal: AbortSignal): P
   }
 }
 
-function openStore({ clock, dataDirectory }: ApiServerOptions): Promise<Store> | Store {
+function openStore({ clock, dataDirectory, logger }: ApiServerOptions): Promise<Store> | Store {
   const monotonic = () => clock.monotonic()
   return dataDirectory === undefined
     ? createMemoryStore({ monotonic })
-    : openLmdbStore({ directory: dataDirectory, monotonic })
+    : openLmdbStore({
+        directory: dataDirectory,
+        monotonic,
+        onSpace(problem) {
+          if (problem === undefined) logger.info('There is room again: writes are accepted.')
+          else logger.error('Writes are refused.', { error: problem.message })
+        },
+      })
 }
 
 /** The wiring: what the server is made of, in the order it depends on each other. */

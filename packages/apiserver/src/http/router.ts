@@ -16,6 +16,7 @@ import {
   StatusError,
   unknownResource,
 } from '../registry/status-error.ts'
+import { StorageFull } from '../storage/store.ts'
 import { parseProxiedName } from '../streaming/kubelet-proxy.ts'
 import { type AnyRequest, type AnyResponse, readBody, send, sendHead, sinkOf } from './connection.ts'
 import { PlainAnswers, type PlainAnswersOptions, pageNotFound } from './plain-answers.ts'
@@ -336,7 +337,9 @@ export class Router {
       const answer = reply(shown.code, shown.status)
       return { ...answer, headers: { ...answer.headers, ...shown.headers } }
     }
-    if (!signal.aborted)
+    // Told once, not with every request.
+    const isKnown = error instanceof StorageFull
+    if (!signal.aborted && !isKnown)
       this.#options.logger.error('A request failed unexpectedly.', {
         error: messageOf(error),
         stack: error instanceof Error ? error.stack : undefined,

@@ -7,6 +7,7 @@ import {
   type Change,
   type CollectionName,
   type Entry,
+  StorageFull,
   type Store,
   TooOldError,
   type Write,
@@ -22,7 +23,10 @@ export interface JournalRecord {
 
 /** Where committed writes survive. */
 export interface Journal {
-  /** All or nothing; resolves when the records and the revision survive a killed process. */
+  /**
+   * All or nothing; resolves when the records and the revision survive a killed process. Rejects with StorageFull
+   * when nothing was tried for want of space, and with anything else when nothing can be kept any more.
+   */
   commit(records: readonly JournalRecord[], revision: number): Promise<void>
   close(): Promise<void>
 }
@@ -230,7 +234,7 @@ export class MvccStore implements Store {
         await journal.commit(batch.map(recordOf), batch.at(-1)?.change.revision ?? this.#revision)
       } catch (error) {
         this.#fail(error, batch)
-        break
+        continue
       }
       for (const { collection, change, resolve } of batch) {
         const text = orderingText(change.key)
@@ -242,9 +246,9 @@ export class MvccStore implements Store {
     this.#committing = undefined
   }
 
-  /** Later writes were checked against these, so nothing can be stored any more. */
+  /** Those that wait were checked against the ones that failed, and go with them. */
   #fail(reason: unknown, batch: readonly PendingWrite[]): void {
-    this.#failure = reason
+    if (!(reason instanceof StorageFull)) this.#failure = reason
     for (const { reject } of [...batch, ...this.#queue]) reject(reason)
     this.#queue = []
     for (const collection of this.#collections.values()) collection.pending.clear()

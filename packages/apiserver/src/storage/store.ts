@@ -1,3 +1,4 @@
+import { UserError } from '@outrigger/foundation'
 import type { KubeObject, ObjectKey } from '@outrigger/kube'
 
 /** Objects of one kind, whatever version they are looked at in: `pods`, `deployments.apps`. */
@@ -76,7 +77,7 @@ export interface Snapshot {
 export interface Store {
   /** Of the newest committed write. */
   readonly revision: number
-  /** False once a write could not be committed: nothing is stored any more. */
+  /** False once a write could not be committed for another reason than want of space: nothing is stored any more. */
   readonly isHealthy: boolean
   get(collection: CollectionName, key: ObjectKey): Entry | undefined
   /** Like `get`, but sees writes that are on their way to the disk. For read-modify-write. */
@@ -96,7 +97,7 @@ export interface Store {
   hasIndex(collection: CollectionName, index: string): boolean
   /**
    * Resolves with the new entry (for a deletion: the stamped last state) once the write is committed.
-   * Rejects with WriteConflict, or with whatever kept it from being committed.
+   * Rejects with WriteConflict, StorageFull, or with whatever kept it from being committed.
    */
   write(write: Write): Promise<Entry>
   /**
@@ -109,4 +110,11 @@ export interface Store {
   readonly collections: Iterable<CollectionName>
   /** Waits for writes under way and releases the directory. No calls afterwards. */
   close(): Promise<void>
+}
+
+/** No room for a write: nothing of it was kept, and later ones are tried again. */
+export class StorageFull extends UserError {
+  constructor(place: string) {
+    super(`no space is left on the device for ${place}`, 'make room there')
+  }
 }
