@@ -93,7 +93,7 @@ export async function startSidecarCluster(): Promise<SidecarCluster> {
 }
 
 /** Takes changed images of running pods over, as a kubelet does: the container starts anew and reports the new image. */
-function createImageFollower({ client }: SmallCluster): Runnable {
+export function createImageFollower({ client }: SmallCluster): Runnable {
   return {
     name: 'image follower',
     async run(signal) {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { ConversionFailure, convertSidecarSet } from './conversion.ts'
-import { customResourceDefinitions } from './custom-resource-definitions.ts'
+import { ConversionFailure, convertSidecarSet, withNamespaceSelector } from './conversion.ts'
+import { customResourceDefinitions, withStoredVersionOf } from './custom-resource-definitions.ts'
 
 const alpha = {
   apiVersion: 'apps.kruise.io/v1alpha1',
@@ -45,4 +45,32 @@ it('definitions show the columns of OpenKruise and store v1beta1', () => {
     'AGE',
   ])
   expect(bindings?.metadata.name).toBe('sidecarsetresourcebindings.sidecarset.alibabacloud.com')
+})
+
+it('a definition over one that is there stores what is stored already in the same version', () => {
+  const [wanted] = customResourceDefinitions()
+  if (wanted === undefined) throw new Error('there is a definition of SidecarSets')
+  const stored = (names: readonly string[], storage: string) =>
+    withStoredVersionOf(wanted, {
+      ...wanted,
+      spec: {
+        ...wanted.spec,
+        versions: names.map((name) => ({ name, served: true, storage: name === storage })),
+      },
+    }).spec.versions.find((version) => version.storage)?.name
+  expect(stored(['v1alpha1'], 'v1alpha1')).toBe('v1alpha1')
+  expect(stored(['v1alpha1', 'v1beta1'], 'v1beta1')).toBe('v1beta1')
+  expect(stored(['v9'], 'v9')).toBe('v1beta1')
+  expect(withStoredVersionOf(wanted, undefined)).toBe(wanted)
+})
+
+it('a namespace becomes the selector it stands for, unless the author wrote a selector of another kind', () => {
+  const specOf = (spec: object) => withNamespaceSelector({ ...alpha, spec }).spec
+  const shop = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'shop' } } }
+  expect(specOf({ selector: {}, namespace: 'shop' })).toEqual({ selector: {}, ...shop })
+  // A manifest applied again: what became of the namespace is there, and the namespace again.
+  const before = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'bank' } } }
+  expect(specOf({ ...before, namespace: 'shop' })).toEqual(shop)
+  expect(specOf(alpha.spec)).toEqual(alpha.spec)
+  expect(specOf(shop)).toEqual(shop)
 })

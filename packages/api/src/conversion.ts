@@ -31,10 +31,30 @@ export function convertSidecarSet(object: KubeObject, desiredApiVersion: string)
   }
 }
 
+const namespaceName = 'kubernetes.io/metadata.name'
+
+/**
+ * `spec.namespace` as the namespaceSelector it stands for, which is how OpenKruise stores it: v1beta1 knows no other form,
+ * and whoever reads that version alone would take the SidecarSet for one of all namespaces. Beside a selector of the
+ * author's own it stays, for validation to refuse. The very object given if there is nothing to do.
+ */
+export function withNamespaceSelector(sidecarSet: SidecarSet): SidecarSet {
+  const { namespace, namespaceSelector, ...spec } = sidecarSet.spec
+  if (!namespace) return sidecarSet
+  const { matchLabels = {}, matchExpressions = [] } = namespaceSelector ?? {}
+  const isDerived =
+    Object.keys(matchLabels).every((key) => key === namespaceName) && matchExpressions.length === 0
+  if (!isDerived) return sidecarSet
+  return {
+    ...sidecarSet,
+    spec: { ...spec, namespaceSelector: { matchLabels: { [namespaceName]: namespace } } },
+  }
+}
+
 function toV1beta1(sidecarSet: SidecarSet): SidecarSet {
   const { namespace, ...spec } = sidecarSet.spec ?? {}
   const converted: SidecarSet = { ...sidecarSet, spec }
-  if (namespace) spec.namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': namespace } }
+  if (namespace) spec.namespaceSelector = { matchLabels: { [namespaceName]: namespace } }
   const labels = sidecarSet.metadata.labels
   const customVersion = labels?.[sidecarSetLabels.customVersion]
   if (customVersion !== undefined) {

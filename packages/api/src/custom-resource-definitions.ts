@@ -6,7 +6,7 @@ export interface DefinitionOptions {
   /**
    * Where versions are converted. With it, v1alpha1 and v1beta1 differ as in OpenKruise; without it
    * both accept the union of their fields and only the version's name is exchanged, so that a cluster
-   * works before, and without, a webhook. v1beta1 is stored either way.
+   * works before, and without, a webhook. v1beta1 is stored either way (but see `withStoredVersionOf`).
    */
   readonly conversion?: CustomResourceConversion
 }
@@ -14,6 +14,21 @@ export interface DefinitionOptions {
 /** The definitions of our resources, as they are installed. */
 export function customResourceDefinitions(options: DefinitionOptions = {}): CustomResourceDefinition[] {
   return [sidecarSetDefinition(options), bindingDefinition()]
+}
+
+/**
+ * A definition to be written over one that is there: what was stored in one of its versions goes on being stored in that.
+ * Another stored version could not be taken back, because the API server keeps a definition from losing a version in which
+ * something may be stored; and the way back to a release of OpenKruise that knows v1alpha1 only must stay open.
+ */
+export function withStoredVersionOf(
+  wanted: CustomResourceDefinition,
+  found: CustomResourceDefinition | undefined,
+): CustomResourceDefinition {
+  const stored = found?.spec.versions.find(({ storage }) => storage)?.name
+  if (!wanted.spec.versions.some(({ name }) => name === stored)) return wanted
+  const versions = wanted.spec.versions.map((version) => ({ ...version, storage: version.name === stored }))
+  return { ...wanted, spec: { ...wanted.spec, versions } }
 }
 
 function sidecarSetDefinition({ conversion }: DefinitionOptions): CustomResourceDefinition {

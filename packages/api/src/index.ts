@@ -1,8 +1,12 @@
 // Names
 // Conversion
-export { ConversionFailure, convertSidecarSet } from './conversion.ts'
+export { ConversionFailure, convertSidecarSet, withNamespaceSelector } from './conversion.ts'
 // Definitions
-export { customResourceDefinitions, type DefinitionOptions } from './custom-resource-definitions.ts'
+export {
+  customResourceDefinitions,
+  type DefinitionOptions,
+  withStoredVersionOf,
+} from './custom-resource-definitions.ts'
 export { ExpressionError } from './expression-error.ts'
 export { goJson, type JsonValue, withSortedKeys } from './go-json.ts'
 // References to other namespaces

@@ -65,6 +65,17 @@ it('a revision has the name, labels, owner and data of OpenKruise', () => {
   expect(recordedData(revision)).toBe(revisionData(sidecarSet({}).spec))
 })
 
+it.each([
+  ['without $patch', ['$patch']],
+  ['without $patch and patchPodMetadata', ['$patch', 'patchPodMetadata']],
+])('a revision that an early release recorded %s says the same', (_, absent) => {
+  const { spec } = sidecarSet({})
+  const recorded = JSON.parse(revisionData(spec)) as { spec: Record<string, unknown> }
+  for (const field of absent) delete recorded.spec[field]
+  expect(recordedData({ data: recorded })).toBe(revisionData(spec))
+  expect(recordedData({ data: { spec: { containers: [] } } })).not.toBe(revisionData(spec))
+})
+
 it('a restored SidecarSet has the content and hashes of then and the metadata of now', () => {
   const old = sidecarSet({})
   const now = sidecarSet({ injectionStrategy: { paused: false } }, 'example/agent:1.1')

@@ -37,9 +37,26 @@ export function revisionHash(data: string, collisionCount: number): string {
   return safeEncode(String(hash >>> 0))
 }
 
-/** What a ControllerRevision records, as the text `revisionData` gives for the same content. */
+/** What every revision says, for those of OpenKruise's first releases, which left some of it out. */
+const silence = {
+  $patch: 'replace',
+  containers: null,
+  imagePullSecrets: null,
+  initContainers: null,
+  patchPodMetadata: null,
+  volumes: null,
+} as const
+
+/**
+ * What a ControllerRevision records, as the text `revisionData` gives for the same content, whichever release of
+ * OpenKruise wrote it: the first ones wrote no `$patch` and no `patchPodMetadata`.
+ */
 export function recordedData({ data }: Pick<ControllerRevision, 'data'>): string {
-  return goJson(withSortedKeys((data ?? null) as JsonValue))
+  const recorded: unknown = data ?? null
+  const spec = isRecord(recorded) ? recorded['spec'] : undefined
+  const whole =
+    isRecord(recorded) && isRecord(spec) ? { ...recorded, spec: { ...silence, ...spec } } : recorded
+  return goJson(withSortedKeys(whole as JsonValue))
 }
 
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'

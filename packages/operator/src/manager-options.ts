@@ -7,7 +7,7 @@ export const defaultNames = {
   namespace: 'kruise-system',
   service: 'kruise-webhook-service',
   certificateSecret: 'kruise-webhook-certs',
-  lease: 'outrigger-manager',
+  lease: 'kruise-manager',
   webhooks: {
     mutating: 'kruise-mutating-webhook-configuration',
     validating: 'kruise-validating-webhook-configuration',
@@ -33,7 +33,7 @@ export interface ManagerOptions {
   readonly webhook: ManagerWebhookOptions
   /** Whether replicas agree on a leader. Defaults to true; a single process may do without. */
   readonly leaderElection?: boolean
-  /** What replicas agree by. Defaults to the lease `outrigger-manager` in the manager's own namespace. */
+  /** What replicas agree by. Defaults to the lease `kruise-manager` in the manager's own namespace: where kruise-manager leads, no other does. */
   readonly lease?: ManagerLeaseOptions
   /** SidecarSets whose rollouts are worked on at the same time. Defaults to 3, as OpenKruise's `--sidecarset-workers` does. */
   readonly sidecarSetWorkers?: number
@@ -64,7 +64,7 @@ export interface ManagerOptions {
 export interface ManagerLeaseOptions {
   /** Defaults to the manager's namespace. The manager has rights on leases there alone. */
   readonly namespace?: string
-  /** Defaults to `outrigger-manager`. */
+  /** Defaults to `kruise-manager`. */
   readonly name?: string
   /** How long others wait after the last renewal they saw before they take over. Defaults to 15,000. */
   readonly duration?: number

@@ -132,7 +132,10 @@ function inPlaceState(
     return [container, imageID ? { imageID } : {}] as const
   })
   const { revision, updateTimestamp, lastContainerStatuses: _, ...others } = before
-  const lastContainerStatuses = Object.fromEntries([...kept, ...now])
+  const entries = new Map<string, unknown>([...kept, ...now])
+  const lastContainerStatuses = Object.fromEntries(
+    [...entries].sort(([one], [other]) => (one < other ? -1 : 1)),
+  )
   const state = { revision, updateTimestamp, ...renewed, lastContainerStatuses, ...others }
   return formatMap({ ...states, [name]: state })
 }

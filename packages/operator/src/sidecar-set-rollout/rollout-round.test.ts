@@ -252,7 +252,7 @@ describe('the worked examples of rollouts', () => {
         'kruise.io/sidecarset-working-hotupgrade-container': '{"mesh":"mesh-2"}',
         'version.sidecarset.kruise.io/mesh-1': '0',
         'versionalt.sidecarset.kruise.io/mesh-2': '0',
-        'kruise.io/sidecarset-inplace-update-state': `{"mesh-set":{"revision":"${hash}","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"mesh-2":{"imageID":"id-of-empty"},"mesh-1":{"imageID":"id-of-v1"}}}}`,
+        'kruise.io/sidecarset-inplace-update-state': `{"mesh-set":{"revision":"${hash}","updateTimestamp":"2026-01-01T10:05:00Z","lastContainerStatuses":{"mesh-1":{"imageID":"id-of-v1"},"mesh-2":{"imageID":"id-of-empty"}}}}`,
       },
     })
   })

@@ -9,6 +9,7 @@ import {
   sidecarSetAtRevision,
   sidecarSetErrors,
   sidecarSetShapeErrors,
+  withNamespaceSelector,
   withTodaysSpelling,
 } from '@outrigger/api'
 import { knowsNativeSidecars, type RevisionSource, type SidecarSetIndex } from '@outrigger/injection'
@@ -28,7 +29,7 @@ const versions = ['v1alpha1', 'v1beta1']
 export const mutateSidecarSet: AdmissionHandler = (request) =>
   guarded(request, (sidecarSet) => {
     const { sidecarSet: respelled, warnings } = withTodaysSpelling(sidecarSet)
-    const defaulted = defaultSidecarSet(respelled)
+    const defaulted = defaultSidecarSet(withNamespaceSelector(respelled))
     const policies = pullPolicyWarnings(respelled, defaulted, request.oldObject as SidecarSet | undefined)
     return {
       allowed: true,
