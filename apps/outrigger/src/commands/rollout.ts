@@ -17,7 +17,7 @@ import {
   revisionToRestore,
 } from '../rollout/revision-history.ts'
 import { type RolloutProgress, rolloutProgress } from '../rollout/rollout-progress.ts'
-import { judgeRollout } from '../rollout/rollout-state.ts'
+import { judgeRollout, keptBack } from '../rollout/rollout-state.ts'
 import { parseChoice, parseNumber } from '../settings.ts'
 
 interface RolloutSettings extends ConnectionSettings {
@@ -138,7 +138,7 @@ async function followStatus(
   const start = clock.monotonic()
   for (;;) {
     const sidecarSet = await readSidecarSet(client, name)
-    const now = rolloutProgress(sidecarSet)
+    const now = rolloutProgress(sidecarSet, await keptBySelector(client, sidecarSet))
     screen.show(now)
     if (now.isDone || !watch) break
     const left = timeout === 0 ? pollEvery : timeout - (clock.monotonic() - start)
@@ -152,6 +152,16 @@ async function followStatus(
     await clock.sleep(Math.min(pollEvery, left))
   }
   screen.end()
+}
+
+/** Counted among the pods where there is a selector; without one, status says enough. */
+async function keptBySelector(
+  client: ClusterSession['client'],
+  sidecarSet: SidecarSet,
+): Promise<number | undefined> {
+  if (sidecarSet.spec.updateStrategy?.selector === undefined) return undefined
+  const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
+  return keptBack(judgeRollout(sidecarSet, pods, picture.namespace))
 }
 
 async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<string> {
@@ -173,8 +183,8 @@ function screenFor(
   return environment.isTerminal && watch ? redrawing(environment) : linewise(environment, ({ text }) => text)
 }
 
-function statusObject({ sidecarSet, isDone, text, counts }: RolloutProgress): object {
-  return { sidecarSet, isDone, message: text, ...counts }
+function statusObject({ sidecarSet, isDone, text, counts, blocker }: RolloutProgress): object {
+  return { sidecarSet, isDone, message: text, ...counts, ...(blocker && { blocker }) }
 }
 
 /** One line for each change, for pipes, logs and programs. */

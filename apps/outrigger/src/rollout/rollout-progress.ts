@@ -18,20 +18,23 @@ export interface RolloutProgress {
     readonly matched: number
     readonly updated: number
     readonly updatedReady: number
-    /** Pods that are to be updated: all but those that a partition keeps. */
+    /** Pods that are to be updated: all but those that a partition or updateStrategy.selector keeps. */
     readonly target: number
     readonly isPaused: boolean
     /** Whether the manager has seen the present spec. */
     readonly isObserved: boolean
   }
+  /** Why nothing moves, as the manager says it in the condition `Progressing`; absent while it does not. */
+  readonly blocker?: { readonly reason: string; readonly message: string }
 }
 
 /**
- * How far a rollout is, by what the manager says in status.
+ * How far a rollout is, by what the manager says in status. Which pods `updateStrategy.selector` leaves out, status does not
+ * tell: `kept`, by default what the partition keeps, is how many pods are not to be updated.
  *
  * @throws UserError for a SidecarSet that is never rolled out.
  */
-export function rolloutProgress({ metadata, spec, status }: SidecarSet): RolloutProgress {
+export function rolloutProgress({ metadata, spec, status }: SidecarSet, givenKept?: number): RolloutProgress {
   const strategy = spec.updateStrategy ?? {}
   if (strategy.type === 'NotUpdate')
     throw new UserError(
@@ -39,11 +42,13 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
       'its pods change when they are recreated',
     )
   const { matchedPods = 0, updatedPods = 0, updatedReadyPods = 0, observedGeneration = 0 } = status ?? {}
-  const kept = partitionOf(strategy.partition ?? 0, matchedPods)
-  const target = matchedPods - kept
+  const kept = givenKept ?? partitionOf(strategy.partition ?? 0, matchedPods)
+  const target = Math.max(0, matchedPods - kept)
   const progress = { done: Math.min(updatedReadyPods, target), total: target }
-  const note = `ready, ${updatedPods} updated${strategy.paused ? ', paused' : ''}`
   const isObserved = observedGeneration >= (metadata.generation ?? 0)
+  const blocker = isObserved && !strategy.paused ? blockerOf(status) : undefined
+  const stop = strategy.paused ? 'paused' : blocker?.reason
+  const note = `ready, ${updatedPods} updated${stop === undefined ? '' : `, ${stop}`}`
   const same = {
     sidecarSet: metadata.name,
     counts: {
@@ -61,8 +66,9 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
     note,
     text: strategy.paused
       ? `${text} (paused; outrigger rollout resume sidecarset/${metadata.name} goes on)`
-      : text,
+      : `${text}${blocker === undefined ? '' : ` (${blocker.reason}: ${blocker.message})`}`,
     progress,
+    ...(blocker && { blocker }),
   })
   if (!isObserved)
     return {
@@ -82,4 +88,11 @@ export function rolloutProgress({ metadata, spec, status }: SidecarSet): Rollout
       ? `partitioned roll out complete: ${countOf(updatedPods, 'pod')} updated, ${older} ${older === 1 ? 'keeps' : 'keep'} older content`
       : `sidecarset "${metadata.name}" successfully rolled out`
   return { ...same, isDone: true, text, progress, note }
+}
+
+function blockerOf(status: SidecarSet['status']): RolloutProgress['blocker'] {
+  const condition = status?.conditions?.find(
+    ({ type, status: value }) => type === 'Progressing' && value === 'False',
+  )
+  return condition && { reason: condition.reason, message: condition.message }
 }

@@ -58,6 +58,11 @@ export interface RolloutState {
   readonly blockers: readonly string[]
 }
 
+/** How many pods the present strategy leaves on older content for good: by its partition, or by its selector. */
+export function keptBack({ pods }: RolloutState): number {
+  return pods.filter(({ fate }) => fate === 'not-selected' || fate === 'kept-by-partition').length
+}
+
 /** What revisions of one SidecarSet recorded, by their names; see `recordedContents`. */
 export type RecordedContents = ReadonlyMap<string, SidecarSetSpec>
 

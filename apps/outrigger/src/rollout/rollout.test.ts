@@ -10,7 +10,7 @@ import { parseDuration } from './parse-duration.ts'
 import { whyNotReady } from './pod-readiness.ts'
 import { formatHistory, historyOf, recordedSpec, revisionToRestore } from './revision-history.ts'
 import { rolloutProgress } from './rollout-progress.ts'
-import { judgeRollout } from './rollout-state.ts'
+import { judgeRollout, keptBack } from './rollout-state.ts'
 import { previewUpdate } from './update-preview.ts'
 
 type Strategy = SidecarSet['spec']['updateStrategy']
@@ -205,6 +205,48 @@ describe('rollout status', () => {
   it('keeps short what stands behind a bar', () => {
     expect(counted(2, 1, { paused: true }).note).toBe('ready, 2 updated, paused')
     expect(counted(2, 1, {}, 0).note).toBe('ready, not seen by the manager yet')
+  })
+
+  it('says why nothing moves, and not what was true of an earlier spec', () => {
+    const condition = {
+      type: 'Progressing',
+      status: 'False',
+      reason: 'NotUpgradable',
+      message: '5 of 5 pods',
+    } as const
+    const stopped = (observedGeneration: number) =>
+      rolloutProgress({
+        ...version('logs:2'),
+        status: { observedGeneration, matchedPods: 5, readyPods: 5, updatedPods: 0, conditions: [condition] },
+      })
+    expect(stopped(1)).toMatchObject({
+      text: 'Waiting for rollout to finish: 0 out of 5 pods have been updated... (NotUpgradable: 5 of 5 pods)',
+      note: 'ready, 0 updated, NotUpgradable',
+      blocker: { reason: 'NotUpgradable', message: '5 of 5 pods' },
+    })
+    expect(stopped(0)).not.toHaveProperty('blocker')
+  })
+
+  it('does not wait for pods that a selector leaves out', () => {
+    const chosen = version('logs:2', { selector: { matchLabels: { canary: 'yes' } } })
+    const pods = [
+      injectedPod(webPod({ name: 'a', labels: { app: 'web', canary: 'yes' } }), chosen),
+      injectedPod(webPod({ name: 'b' }), version('logs:1')),
+      injectedPod(webPod({ name: 'c' }), version('logs:1')),
+    ]
+    const status = {
+      observedGeneration: 1,
+      matchedPods: 3,
+      readyPods: 3,
+      updatedPods: 1,
+      updatedReadyPods: 1,
+    }
+    expect(
+      rolloutProgress({ ...chosen, status }, keptBack(judgeRollout(chosen, pods, namespaceOf))),
+    ).toMatchObject({
+      isDone: true,
+      text: 'partitioned roll out complete: 1 pod updated, 2 keep older content',
+    })
   })
 
   it('is refused where there are no rollouts', () => {
