@@ -1,4 +1,5 @@
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
+import type { ClusterClient } from '@outrigger/client'
 import { formatMicroTime } from '@outrigger/foundation'
 import {
   type ControllerRevision,
@@ -56,7 +57,7 @@ export async function leaveKruiseBehind(
     await cluster.until(resources.serviceAccounts, `${namespace}/default`, () => true, 30_000)
   for (const definition of [kruiseSidecarSetDefinition(release, bundle), kruiseCloneSetDefinition()])
     await define(cluster, definition)
-  await leaveSets(cluster, release)
+  await leaveSets(client, release)
   for (const left of leftPods()) await leavePod(cluster, left)
   await client.create<KubeObject>(cloneSets, {
     apiVersion: 'apps.kruise.io/v1alpha1',
@@ -64,13 +65,17 @@ export async function leaveKruiseBehind(
     metadata: { namespace: 'default', name: 'shop' },
     spec: { replicas: 0 },
   } as KubeObject)
-  await leaveInstallation(cluster, certificates)
+  await leaveInstallation(client, certificates)
   const [mutating, validating] = kruiseWebhooks(release, bundle)
   await client.create(resources.mutatingWebhookConfigurations, mutating)
   await client.create(resources.validatingWebhookConfigurations, validating)
 }
 
-async function define(cluster: SmallCluster, definition: KubeObject): Promise<void> {
+/** Creates a definition and waits until it is served. */
+export async function define(
+  cluster: Pick<SmallCluster, 'client' | 'until'>,
+  definition: KubeObject,
+): Promise<void> {
   const { customResourceDefinitions } = resources
   await cluster.client.create(customResourceDefinitions, definition)
   await cluster.until<KubeObject & { status?: { conditions?: { type: string; status: string }[] } }>(
@@ -82,9 +87,15 @@ async function define(cluster: SmallCluster, definition: KubeObject): Promise<vo
   )
 }
 
-async function leaveSets({ client }: SmallCluster, release: KruiseRelease): Promise<void> {
+/** All SidecarSets or those of these names, with their status and their revisions. */
+export async function leaveSets(
+  client: Pick<ClusterClient, 'create' | 'patch'>,
+  release: KruiseRelease,
+  names?: readonly string[],
+): Promise<void> {
   const resource = storedResource(release)
   for (const left of leftSets()) {
+    if (names?.includes(left.sidecarSet.metadata.name) === false) continue
     const { metadata } = await client.create<SidecarSet>(resource, storedSet(left, release))
     const key = { namespace: '', name: metadata.name }
     await client.patch<SidecarSet>(
@@ -118,8 +129,17 @@ async function leavePod(cluster: SmallCluster, { pod, status, isGoing }: LeftPod
   if (isGoing) await client.delete(resources.pods, key)
 }
 
-async function leaveInstallation(
-  { client }: SmallCluster,
+/** The Service in front of kruise-controller-manager. */
+export const kruiseService: Service = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: webhookService,
+  spec: { selector: { 'control-plane': 'controller-manager' }, ports: [{ port: 443, targetPort: 9876 }] },
+}
+
+/** What serves the webhooks of OpenKruise and lets one of its replicas lead. */
+export async function leaveInstallation(
+  client: Pick<ClusterClient, 'create'>,
   certificates: Readonly<Record<string, string>>,
 ): Promise<void> {
   const encoded = Object.entries(certificates).map(([name, text]) => [
@@ -133,23 +153,24 @@ async function leaveInstallation(
     metadata: { namespace, name: 'kruise-webhook-certs' },
     data: Object.fromEntries(encoded) as Record<string, string>,
   })
-  await client.create<Service>(resources.services, {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: webhookService,
-    spec: { selector: { 'control-plane': 'controller-manager' }, ports: [{ port: 443, targetPort: 9876 }] },
-  } as Service)
-  const time = formatMicroTime(Date.parse('2026-01-01T11:00:00Z'))
-  await client.create<Lease>(resources.leases, {
+  await client.create<Service>(resources.services, kruiseService)
+  // As with --leader-election-lease-duration=5s: a test need not wait longer.
+  await client.create<Lease>(resources.leases, kruiseLease('2026-01-01T11:00:00Z', 5))
+}
+
+/** The lease as the leading kruise-controller-manager writes it. */
+export function kruiseLease(renewedAt: string, seconds: number): Lease {
+  const time = formatMicroTime(Date.parse(renewedAt))
+  return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
-    metadata: { namespace, name: 'kruise-manager' },
+    metadata: { namespace: webhookService.namespace, name: 'kruise-manager' },
     spec: {
       holderIdentity: 'kruise-controller-manager-68dc6d87cc-k9vg8_3e0f7a5e-7c1b-4b0a-9f10-0a5d3c6f2b11',
-      leaseDurationSeconds: 15,
-      acquireTime: time,
+      leaseDurationSeconds: seconds,
+      acquireTime: formatMicroTime(Date.parse('2026-01-01T09:00:00Z')),
       renewTime: time,
       leaseTransitions: 3,
     },
-  })
+  }
 }

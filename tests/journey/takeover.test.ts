@@ -5,19 +5,25 @@ import { outriggerResources, type SidecarSet } from '@outrigger/api'
 import { runAll } from '@outrigger/controller'
 import {
   type ControllerRevision,
-  type CustomResourceDefinition,
   formatYaml,
   type KubeObject,
   type MutatingWebhookConfiguration,
   type Pod,
+  type ResourceRef,
   resources,
+  type Service,
 } from '@outrigger/kube'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runRecorded } from '../../apps/outrigger/src/testing/recorded-run.ts'
 import { type OutriggerProcess, startOutrigger } from '../story/outrigger-process.ts'
 import { kruiseCertificates } from './kruise-certificates.ts'
-import { type KruiseRelease, kruiseSidecarSetDefinition } from './kruise-definitions.ts'
-import { cloneSets, leaveKruiseBehind, storedResource } from './kruise-leftovers.ts'
+import {
+  type KruiseRelease,
+  kruiseSidecarSetDefinition,
+  kruiseWebhooks,
+  webhookService,
+} from './kruise-definitions.ts'
+import { cloneSets, kruiseService, leaveKruiseBehind, storedResource } from './kruise-leftovers.ts'
 import {
   agentHashes,
   agentWithoutImage,
@@ -95,12 +101,21 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
     )
   })
 
+  it('has SidecarSets that Outrigger has nothing against', async () => {
+    const items = [...setsBefore.values()]
+    writeFileSync(join(folder, 'sidecarsets.yaml'), formatYaml({ apiVersion: 'v1', kind: 'List', items }))
+    const { out, exitCode } = await outrigger('lint', '-f', 'sidecarsets.yaml')
+    expect(out).not.toContain('error:')
+    expect(exitCode).toBe(0)
+  })
+
   it('lets Outrigger be installed over it', async () => {
     const { out, error, exitCode } = await outrigger('install', '--apply')
     expect(`${error}${out}`).toContain(
       'customresourcedefinition.apiextensions.k8s.io/sidecarsets.apps.kruise.io configured',
     )
     expect(exitCode).toBe(0)
+    expect((await outrigger('install', '--apply')).out).not.toContain('configured')
     manager = await startManager()
     await cluster.until<MutatingWebhookConfiguration>(
       resources.mutatingWebhookConfigurations,
@@ -111,7 +126,7 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
   })
 
   it('keeps every SidecarSet, with its counters, its revision and its generation', async () => {
-    await sentinel(cluster, 'sentinel-1')
+    await sentinel(cluster, 'sentinel')
     await cluster.until<Pod>(resources.pods, 'default/mesh-migrated', isEmptied('mesh-1'), patience)
 
     const now = await sets()
@@ -314,13 +329,15 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
       expect(made?.data).toEqual(JSON.parse(revisionTexts['85c5ccd687'] ?? ''))
     })
 
-    it('gets its own definition back, and all SidecarSets with it', async () => {
+    it('gets back what was replaced, and all SidecarSets with it', async () => {
       expect((await outrigger('uninstall', '--yes')).exitCode).toBe(0)
-      const key = { namespace: '', name: 'sidecarsets.apps.kruise.io' }
-      const definitions = resources.customResourceDefinitions
-      const ours = await cluster.client.get<CustomResourceDefinition>(definitions, key)
-      const theirs = kruiseSidecarSetDefinition(release) as CustomResourceDefinition
-      await cluster.client.update<KubeObject>(definitions, { ...ours, spec: theirs.spec } as KubeObject)
+      for (const [resource, object] of kruiseManifest(release))
+        await cluster.client.patch<KubeObject>(
+          resource,
+          { namespace: object.metadata.namespace ?? '', name: object.metadata.name },
+          { type: 'apply', body: object },
+          { fieldManager: 'kubectl', force: true },
+        )
 
       const stored = byName((await cluster.client.list<SidecarSet>(storedResource(release))).items)
       for (const [name, { metadata, spec }] of setsBefore) {
@@ -329,10 +346,28 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
         expect(now?.metadata.labels, name).toEqual(metadata.labels)
         if (name !== 'agents') expect(now?.spec, name).toEqual(spec)
       }
+      // Written through Outrigger with spec.namespace, which v1beta1 does not know.
+      expect(stored.get('sentinel')?.spec).toMatchObject({
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'default' } },
+      })
+      expect(stored.get('sentinel')?.spec.namespace).toBeUndefined()
       expect(await cluster.client.get(cloneSets, { namespace: 'default', name: 'shop' })).toBeDefined()
+      const service = await cluster.client.get<Service>(resources.services, webhookService)
+      expect(service.spec?.selector).toEqual({ 'control-plane': 'controller-manager' })
     })
   })
 })
+
+/** What the chart of this release applies, of that which Outrigger replaces. */
+function kruiseManifest(release: KruiseRelease): [ResourceRef, KubeObject][] {
+  const [mutating, validating] = kruiseWebhooks(release, '')
+  return [
+    [resources.customResourceDefinitions, kruiseSidecarSetDefinition(release)],
+    [resources.services, kruiseService],
+    [resources.mutatingWebhookConfigurations, mutating],
+    [resources.validatingWebhookConfigurations, validating],
+  ]
+}
 
 const web = { name: 'web', image: 'web:1' }
 
@@ -352,6 +387,7 @@ async function sentinel(cluster: SmallCluster, name: string): Promise<void> {
     kind: 'SidecarSet',
     metadata: { name },
     spec: {
+      namespace: 'default',
       selector: { matchLabels: { app: name } },
       containers: [{ name: 'sentinel', image: 'example/sentinel:1' }],
     },
