@@ -14,8 +14,12 @@ const kinds: Readonly<Record<string, ResourceRef>> = Object.fromEntries(
   [
     ...Object.values(resources),
     outriggerResources.sidecarSets,
+    outriggerResources.sidecarSetsV1beta1,
     outriggerResources.sidecarSetResourceBindings,
-  ].map((resource) => [resource.kind, resource]),
+  ].map((resource) => [
+    `${resource.group === '' ? '' : `${resource.group}/`}${resource.version} ${resource.kind}`,
+    resource,
+  ]),
 )
 
 interface Manifest {
@@ -104,8 +108,9 @@ describe('the manifests of guide and examples', () => {
 
   it.each(manifests)('$title is accepted by the API server', async ({ text }) => {
     for (const { object } of parseManifests(text)) {
-      const resource = kinds[object.kind]
-      if (resource === undefined) throw new Error(`no resource for ${object.kind}`)
+      const kind = `${object.apiVersion} ${object.kind}`
+      const resource = kinds[kind]
+      if (resource === undefined) throw new Error(`no resource for ${kind}`)
       const { namespace = '', name } = object.metadata
       await cluster.admin.patch<KubeObject>(
         resource,
