@@ -160,6 +160,23 @@ describe('health', () => {
     )
   })
 
+  test('a container that failed its startup probe is not asked again while it is being stopped', async () => {
+    node = await aNode()
+    const main = aContainer({
+      command: run('trap "" TERM; while true; do sleep 1; done'),
+      startupProbe: {
+        exec: { command: run('echo not yet; exit 1') },
+        periodSeconds: 1,
+        failureThreshold: 3,
+      },
+    })
+    node.api.put(resources.pods, aPod({ containers: [main], terminationGracePeriodSeconds: 20 }))
+
+    await node.pass(15)
+    expect(node.pod()?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 0 })
+    expect(node.events()).toContain('Warning Unhealthy: Startup probe failed: not yet\n (x3)')
+  })
+
   test('the start after a stop by a probe does not count the run that was stopped', async () => {
     node = await aNode()
     const startupProbe = { exec: { command: ['false'] }, periodSeconds: 1, failureThreshold: 3 }

@@ -1,4 +1,4 @@
-import { ApiError, type Client, isAlreadyExists, isNotFound } from '@outrigger/client'
+import { ApiError, type Client, isAlreadyExists, isNotFound, pauseAfter } from '@outrigger/client'
 import {
   backoffDelay,
   type Clock,
@@ -81,8 +81,7 @@ export class NodeRegistration implements Runnable {
         if (signal.aborted) return
         failures++
         // Soon, because a lease counts for forty seconds only, but not sooner than a busy server asks for.
-        const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-        pause = Math.min(period, Math.max(asked, backoffDelay(retry, failures)))
+        pause = Math.min(period, pauseAfter(error, backoffDelay(retry, failures)))
         logger.warn('node could not be reported', { what, error: messageOf(error) })
       }
     }

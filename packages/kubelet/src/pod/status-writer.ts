@@ -1,4 +1,4 @@
-import { type Client, isConflict, isNotFound } from '@outrigger/client'
+import { type Client, isConflict, isNotFound, pauseAfter } from '@outrigger/client'
 import { backoffDelay, type Clock, type Logger, messageOf, type Random } from '@outrigger/foundation'
 import { type Pod, type PodCondition, type PodStatus, resources } from '@outrigger/kube'
 import { isOwnCondition, isPassingCondition } from './pod-conditions.ts'
@@ -88,7 +88,8 @@ export class StatusWriter {
         failures++
         const { name, namespace } = draft.pod.metadata
         logger.warn('status could not be written', { pod: `${namespace}/${name}`, error: messageOf(error) })
-        await clock.sleep(backoffDelay(retryBackoff, failures, random), signal).catch(() => {})
+        const pause = pauseAfter(error, backoffDelay(retryBackoff, failures, random))
+        await clock.sleep(pause, signal).catch(() => {})
       }
     }
   }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { pauseAfter } from '@outrigger/client'
 import { backoffDelay, type Clock, type Random } from '@outrigger/foundation'
 
 export interface WorkLoopOptions {
@@ -84,7 +85,7 @@ export class WorkLoop {
         }
         this.#failures++
         onFailure(error)
-        this.lookAgainIn(backoffDelay(failureBackoff, this.#failures, random))
+        this.lookAgainIn(pauseAfter(error, backoffDelay(failureBackoff, this.#failures, random)))
       }
       this.#setTimer()
     }

@@ -141,6 +141,8 @@ export class PodProbes {
   }
 
   #turn(kind: ProbeKind, probed: ProbedRun, isPassing: boolean): void {
+    // A run that is to be killed is asked no more: what it answers while it goes is nobody's concern.
+    if (kind !== 'readiness' && !isPassing) probed.loops[kind]?.stop()
     if (kind === 'startup' && isPassing) {
       probed.loops.startup?.stop()
       this.#hurry(probed)
