@@ -48,6 +48,23 @@ export class ConnectionError extends Error {
   }
 }
 
+/** Milliseconds. A server that is only busy is asked again after this, however often it was. */
+const longestPauseForBusy = 10_000
+/** Milliseconds. Nobody is left alone for longer because an answer said so. */
+const longestAskedFor = 60_000
+
+/**
+ * How long to wait after a failure that would otherwise call for a pause of `backoff` milliseconds: not less than the
+ * server asked for, up to a minute; and where it was only busy (429, 503), never so long that what is to be done
+ * stands still.
+ */
+export function pauseAfter(error: unknown, backoff: number): number {
+  if (!(error instanceof ApiError)) return backoff
+  const isBusy = error.code === 429 || error.code === 503
+  const asked = Math.min(error.retryAfter ?? 0, longestAskedFor)
+  return Math.max(asked, isBusy ? Math.min(backoff, longestPauseForBusy) : backoff)
+}
+
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code === 404
 export const isConflict = (error: unknown): boolean =>
   error instanceof ApiError && error.code === 409 && error.reason !== 'AlreadyExists'

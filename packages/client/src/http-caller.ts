@@ -139,7 +139,9 @@ export class HttpCaller {
     // A 401 on the first attempt may mean that our token was replaced meanwhile.
     if (error instanceof ApiError && error.code === 401)
       return attempt === 1 && this.#options.credentials.reject() ? 0 : undefined
-    return retryPause(call.method, attempt, error)
+    // Done twice, a JSON patch may do something twice.
+    const isList = call.headers?.['content-type'] === 'application/json-patch+json'
+    return retryPause(isList ? 'POST' : call.method, attempt, error)
   }
 
   async #send(call: Call, signal: AbortSignal): Promise<TransportAnswer> {

@@ -7,6 +7,7 @@ export {
   isConflict,
   isGone,
   isNotFound,
+  pauseAfter,
 } from './api-error.ts'
 export type {
   CallOptions,

@@ -11,7 +11,13 @@ test.each([
   ['GET', 'turned away without a time', refused(429), 100],
   ['POST', 'turned away without a time', refused(429), undefined],
   ['GET', 'unavailable', refused(503), 100],
-  ['PUT', 'unavailable, even with a time', refused(503, 1_000), undefined],
+  ['PUT', 'unavailable for a while', refused(503, 1_000), 1_000],
+  ['PATCH', 'unavailable for a while', refused(503, 1_000), 1_000],
+  ['PATCH', 'unavailable', refused(503), undefined],
+  ['POST', 'unavailable, even for a while', refused(503, 1_000), undefined],
+  ['DELETE', 'unavailable, even for a while', refused(503, 1_000), undefined],
+  ['PATCH', 'lost by a gateway, which does not know', refused(502, 1_000), undefined],
+  ['PATCH', 'too late for a gateway, which does not know', refused(504, 1_000), undefined],
   ['GET', 'told to come back much later', refused(429, 3_600_000), undefined],
   ['GET', 'not found', refused(404), undefined],
   ['GET', 'an internal error', refused(500), undefined],
@@ -24,5 +30,15 @@ test.each([
   ['GET', 'a defect', new TypeError('x'), undefined],
 ])('%s that was %s is repeated only if nothing can happen twice', (method, _, error, pause) => {
   expect(retryPause(method, 1, error)).toBe(pause)
-  expect(retryPause(method, 5, error)).toBeUndefined()
+  expect(retryPause(method, 10, error)).toBeUndefined()
+})
+
+test('a call is repeated four times, and nine times where the server invites it, with no long wait in between', () => {
+  const pauses = (error: unknown) =>
+    Array.from({ length: 12 }, (_, i) => retryPause('GET', i + 1, error)).filter(
+      (pause) => pause !== undefined,
+    )
+  expect(pauses(refused(503))).toEqual([100, 200, 400, 800])
+  expect(pauses(refused(503, 1_000))).toEqual([1_000, 1_000, 1_000, 1_000, 1_600, 2_000, 2_000, 2_000, 2_000])
+  expect(pauses(lost('unsent'))).toEqual([0, 200, 400, 800])
 })

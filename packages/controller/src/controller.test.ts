@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events'
+import { ApiError } from '@outrigger/client'
 import { SeededRandom } from '@outrigger/foundation'
 import { ManualClock, MemoryLogger, settle } from '@outrigger/foundation/testing'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -54,6 +55,23 @@ describe('Controller', () => {
       reconciles: { success: 1, requeue_after: 2, error: 0 },
       reconcileTime: { count: 3, sum: 0 },
     })
+  })
+
+  test('comes back to a server that is busy when it asks for it, and every ten seconds however long it stays so', async () => {
+    const times: number[] = []
+    const { clock, controller } = aController({
+      reconcile: async () => {
+        times.push(clock.monotonic())
+        throw new ApiError(503, {}, 1_000)
+      },
+    })
+    controller.enqueue('a')
+    await clock.advance(120_000)
+
+    const pauses = times.slice(1).map((time, i) => time - (times[i] ?? 0))
+    expect(pauses[0]).toBe(1_000)
+    expect(pauses.at(-1)).toBe(10_000)
+    expect(Math.max(...pauses)).toBe(10_000)
   })
 
   test('retries a failure with growing pauses, says for which key, and forgets it on success', async () => {

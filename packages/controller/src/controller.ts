@@ -1,4 +1,4 @@
-import { isConflict } from '@outrigger/client'
+import { isConflict, pauseAfter } from '@outrigger/client'
 import {
   aborted,
   type BackoffOptions,
@@ -193,7 +193,7 @@ class QueueController implements Controller {
     } catch (error) {
       ended(isConflict(error) ? 'requeue' : 'error')
       if (stopping.aborted) return
-      this.#queue.addRateLimited(key)
+      this.#queue.addRateLimited(key, (pause) => pauseAfter(error, pause))
       // Somebody else wrote first: routine wherever several controllers share an object.
       const say = isConflict(error) ? this.#logger.debug : this.#logger.warn
       say.call(this.#logger, 'reconcile failed and will be retried', {

@@ -1,4 +1,4 @@
-import { ApiError, isGone, type ListOptions, listPages, type Reader } from '@outrigger/client'
+import { ApiError, isGone, type ListOptions, listPages, pauseAfter, type Reader } from '@outrigger/client'
 import {
   type BackoffOptions,
   backoffDelay,
@@ -318,7 +318,13 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
       this.#logger.debug('watch was silent for too long and is opened anew', { silence: error.silence })
       return
     }
-    if (this.#watchList && this.#version === undefined && error instanceof ApiError && error.code < 500) {
+    if (
+      this.#watchList &&
+      this.#version === undefined &&
+      error instanceof ApiError &&
+      error.code < 500 &&
+      error.code !== 429
+    ) {
       this.#watchList = false
       this.#logger.debug('server refuses watch-list, listing instead', { error: error.message })
       return
@@ -332,8 +338,7 @@ class ListWatchInformer<T extends KubeObject> implements RunnableInformer<T> {
     this.#failuresInARow++
     const { clock, random } = this.#options
     const pause = backoffDelay(this.#options.backoff ?? defaultBackoff, this.#failuresInARow, random)
-    const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    await clock.sleep(Math.max(pause, Math.min(asked, 60_000)), signal).catch(() => {})
+    await clock.sleep(pauseAfter(error, pause), signal).catch(() => {})
   }
 
   #selection(): Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> {

@@ -50,8 +50,11 @@ export interface WorkQueue {
   add(key: string): void
   /** Makes `key` ready after `delay` milliseconds; of several delays the earliest wins. */
   addAfter(key: string, delay: number): void
-  /** Counts a failure of `key` and makes it ready after the pause its failures in a row call for. */
-  addRateLimited(key: string): void
+  /**
+   * Counts a failure of `key` and makes it ready after the pause its failures in a row call for, or what `adapt` makes
+   * of that pause.
+   */
+  addRateLimited(key: string, adapt?: (pause: number) => number): void
   /** Forgets the failures of `key`. */
   forget(key: string): void
   /** Failures in a row that `addRateLimited` has counted for `key`. */
@@ -166,11 +169,12 @@ class FairWorkQueue implements WorkQueue {
     this.#armTimer()
   }
 
-  addRateLimited(key: string): void {
+  addRateLimited(key: string, adapt = (pause: number) => pause): void {
     const failures = (this.#failures.get(key) ?? 0) + 1
     this.#failures.set(key, failures)
     this.#retries++
-    this.addAfter(key, backoffDelay(this.#options.backoff ?? defaultBackoff, failures, this.#options.random))
+    const pause = backoffDelay(this.#options.backoff ?? defaultBackoff, failures, this.#options.random)
+    this.addAfter(key, adapt(pause))
   }
 
   forget(key: string): void {
