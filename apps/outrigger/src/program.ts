@@ -1,6 +1,7 @@
 import { UserError } from '@outrigger/foundation'
 import { Command, CommanderError, type Option } from 'commander'
 import { addApiServerCommand } from './commands/apiserver.ts'
+import { addCompletionCommand } from './commands/completion.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
 import { addExplainCommand } from './commands/explain.ts'
@@ -72,6 +73,7 @@ const commands = [
   addPlanCommand,
   addRolloutCommand,
   addLintCommand,
+  addCompletionCommand,
   addHelpCommand,
 ]
 

@@ -19,13 +19,17 @@ export function parseNumber(flag: string, min: number, max: number): (text: stri
   }
 }
 
-/** One of a few words. @throws UserError that names the flag and the words. */
-export function parseChoice<T extends string>(flag: string, choices: readonly T[]): (text: string) => T {
-  return (text) => {
+/** One of a few words, which the parser also lists, for shells to complete. @throws UserError that names the flag and the words. */
+export function parseChoice<T extends string>(
+  flag: string,
+  choices: readonly T[],
+): ((text: string) => T) & { readonly choices: readonly T[] } {
+  const parse = (text: string): T => {
     const found = choices.find((choice) => choice === text)
     if (found !== undefined) return found
     throw new UserError(`${flag} ${text} is not known`, `use one of ${choices.join(', ')}`)
   }
+  return Object.assign(parse, { choices })
 }
 
 /** `A=true,B=false`. @throws UserError. */
