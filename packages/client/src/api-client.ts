@@ -15,6 +15,7 @@ import type {
   WriteOptions,
 } from './client.ts'
 import type { ConnectionConfig } from './connection-config.ts'
+import { Connector } from './connector.ts'
 import { CredentialSource } from './credential-source.ts'
 import { Discovery } from './discovery.ts'
 import { type Call, HttpCaller } from './http-caller.ts'
@@ -68,6 +69,7 @@ const patchTypes: Readonly<Record<Patch['type'], string>> = {
 
 class ApiClient implements ClusterClient {
   readonly #config: ConnectionConfig
+  readonly #connector: Connector
   readonly #transport: Transport
   readonly #credentials: CredentialSource
   readonly #caller: HttpCaller
@@ -84,7 +86,11 @@ class ApiClient implements ClusterClient {
       logger,
       onNewCertificate: () => this.#transport.refresh(),
     })
-    this.#transport = new NegotiatingTransport(config, clock, () => this.#credentials.clientCertificate)
+    this.#connector = new Connector(config, clock, () => ({
+      certificateAuthority: config.certificateAuthority,
+      clientCertificate: this.#credentials.clientCertificate,
+    }))
+    this.#transport = new NegotiatingTransport(config, this.#connector, clock)
     this.#caller = new HttpCaller({
       transport: this.#transport,
       credentials: this.#credentials,
@@ -207,7 +213,7 @@ class ApiClient implements ClusterClient {
     return execInPod(
       {
         config: this.#config,
-        certificate: this.#credentials.clientCertificate,
+        connector: this.#connector,
         identity,
         clock: this.#clock,
       },

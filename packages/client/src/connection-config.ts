@@ -1,3 +1,5 @@
+import type { ProxySetting } from './proxy-setting.ts'
+
 /** How to reach one API server, and as whom. Holds secrets: never log it. */
 export interface ConnectionConfig {
   /** `https://host:port`, with a path prefix where the server has one. `http://` is spoken without TLS. */
@@ -8,6 +10,8 @@ export interface ConnectionConfig {
   readonly serverName?: string
   /** Accepts any server. For a debugging session, never for a cluster that matters. */
   readonly acceptsAnyServer?: boolean
+  /** Left out: connected to directly, whatever the environment says. */
+  readonly proxy?: ProxySetting
   /** Namespace for objects that name none. Defaults to `default`. */
   readonly namespace?: string
   readonly credentials?: Credentials

@@ -47,8 +47,8 @@ export class HttpCaller {
 
   /** The answer, whatever its status, after the retries `retryPause` allows. */
   async call(call: Call): Promise<Answer> {
-    return this.#within(call, (signal) =>
-      this.#retrying(call, signal, async () => {
+    return this.#within(call, (signal, onFailure) =>
+      this.#retrying(call, signal, onFailure, async () => {
         const answer = await this.#send(call, signal)
         const body = await readBody(answer.body, largestBody)
         return { status: answer.status, headers: answer.headers, body }
@@ -62,8 +62,8 @@ export class HttpCaller {
    * @throws ApiError for a status other than 2xx.
    */
   async open(call: Call & { readonly signal: AbortSignal }): Promise<TransportAnswer> {
-    return this.#within(call, (deadline) =>
-      this.#retrying(call, deadline, async () => {
+    return this.#within(call, (deadline, onFailure) =>
+      this.#retrying(call, deadline, onFailure, async () => {
         const stream = new AbortController()
         const onAbort = () => stream.abort(call.signal.reason)
         const onDeadline = () => stream.abort(deadline.reason)
@@ -85,21 +85,30 @@ export class HttpCaller {
     )
   }
 
-  async #within<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** `work` says which attempts failed: when time is up, the last one is why. */
+  async #within<T>(
+    call: Call,
+    work: (signal: AbortSignal, onFailure: (error: unknown) => void) => Promise<T>,
+  ): Promise<T> {
     call.signal?.throwIfAborted()
     const timeout = call.timeout ?? defaultTimeout
     const controller = new AbortController()
     const onAbort = () => controller.abort(call.signal?.reason)
     call.signal?.addEventListener('abort', onAbort, { once: true })
-    const cancel = this.#options.clock.after(timeout, () =>
+    let last: unknown
+    const cancel = this.#options.clock.after(timeout, () => {
+      const before = last === undefined ? '' : `; before: ${messageOf(last)}`
       controller.abort(
-        new ConnectionError(`no answer to ${call.method} ${withoutQuery(call.path)} within ${timeout} ms`, {
-          phase: 'timeout',
-        }),
-      ),
-    )
+        new ConnectionError(
+          `no answer to ${call.method} ${withoutQuery(call.path)} within ${timeout} ms${before}`,
+          { cause: last, phase: 'timeout' },
+        ),
+      )
+    })
     try {
-      return await work(controller.signal)
+      return await work(controller.signal, (error) => {
+        last = error
+      })
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : error
     } finally {
@@ -111,6 +120,7 @@ export class HttpCaller {
   async #retrying<T extends TransportAnswer | Answer>(
     call: Call,
     signal: AbortSignal,
+    onFailure: (error: unknown) => void,
     attempt: () => Promise<T>,
   ): Promise<T> {
     for (let number = 1; ; number++) {
@@ -120,6 +130,7 @@ export class HttpCaller {
       )
       if (outcome.error === undefined && outcome.answer !== undefined) return outcome.answer
       signal.throwIfAborted()
+      onFailure(outcome.error)
       const pause = this.#pauseAfter(call, number, outcome.error)
       if (pause === undefined) {
         if (outcome.answer !== undefined) return outcome.answer

@@ -1,48 +1,70 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Clock } from '@outrigger/foundation'
 import { ConnectionError } from './api-error.ts'
-import type { ClientCertificate, ConnectionConfig } from './connection-config.ts'
-import { connectError, tlsOptions } from './tls-connector.ts'
+import type { ConnectionConfig } from './connection-config.ts'
+import type { Connector } from './connector.ts'
+import { Http1Connections } from './http1-connections.ts'
+import { proxyRefusal } from './proxy-tunnel.ts'
 import { plainHeaders, type Transport, type TransportAnswer, type TransportRequest } from './transport.ts'
 
 /** HTTP/1.1 over connections that are kept: for servers that do not speak HTTP/2. */
 export class Http1Transport implements Transport {
   readonly #config: ConnectionConfig
-  readonly #certificate: () => ClientCertificate | undefined
+  readonly #connector: Connector
+  readonly #clock: Clock
   readonly #url: URL
-  #agent: HttpAgent | HttpsAgent
+  readonly #closing = new AbortController()
+  #connections: Http1Connections
 
-  constructor(config: ConnectionConfig, certificate: () => ClientCertificate | undefined) {
+  constructor(config: ConnectionConfig, connector: Connector, clock: Clock) {
     this.#config = config
-    this.#certificate = certificate
+    this.#connector = connector
+    this.#clock = clock
     this.#url = new URL(config.server)
-    this.#agent = this.#createAgent()
+    this.#connections = this.#newConnections()
   }
 
   refresh(): void {
-    // Connections in use end by themselves once nothing keeps them.
-    this.#agent = this.#createAgent()
+    const old = this.#connections
+    this.#connections = this.#newConnections()
+    // Those in use end by themselves after their request.
+    for (const idle of Object.values(old.freeSockets)) for (const socket of idle ?? []) socket.destroy()
   }
 
   async close(): Promise<void> {
-    this.#agent.destroy()
+    this.#closing.abort(new ConnectionError('the client is closed', { phase: 'final' }))
+    this.#connections.destroy()
   }
 
-  send(request: TransportRequest): Promise<TransportAnswer> {
+  async send(request: TransportRequest): Promise<TransportAnswer> {
+    request.signal.throwIfAborted()
+    const connections = this.#connections
+    const endTurn = await connections.turn(request.signal)
+    return this.#exchange(request, connections, endTurn)
+  }
+
+  #exchange(
+    request: TransportRequest,
+    connections: Http1Connections,
+    endTurn: () => void,
+  ): Promise<TransportAnswer> {
     const { signal } = request
-    if (signal.aborted) return Promise.reject(signal.reason)
-    const send = this.#url.protocol === 'http:' ? httpRequest : httpsRequest
+    const { forwarding } = this.#connector
     return new Promise((resolve, reject) => {
       let isConnected = false
       let answer: IncomingMessage | undefined
-      const outgoing = send(this.#url, {
+      // The connections bring TLS along, so Node need only know that it speaks HTTP.
+      const outgoing = httpRequest({
         method: request.method,
-        path: request.path,
+        host: this.#url.hostname,
+        path: forwarding === undefined ? request.path : `${this.#url.origin}${request.path}`,
         headers: {
+          host: this.#url.host,
           ...request.headers,
+          ...forwarding,
           ...(request.body !== undefined && { 'content-length': Buffer.byteLength(request.body) }),
         },
-        agent: this.#agent,
+        agent: connections,
       })
       const onAbort = () => {
         answer?.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
@@ -50,33 +72,38 @@ export class Http1Transport implements Transport {
         reject(signal.reason)
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      outgoing.once('socket', (socket) => {
-        if (outgoing.reusedSocket) isConnected = true
-        else
-          socket.once(this.#url.protocol === 'http:' ? 'connect' : 'secureConnect', () => {
-            isConnected = true
-          })
+      outgoing.once('socket', () => {
+        isConnected = true
       })
       outgoing.once('response', (incoming) => {
+        const status = incoming.statusCode ?? 0
+        if (status === 407 && this.#config.proxy !== undefined) {
+          incoming.destroy()
+          return reject(proxyRefusal(this.#config.proxy, status))
+        }
         answer = incoming
-        resolve({ status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers), body: incoming })
+        resolve({ status, headers: plainHeaders(incoming.headers), body: incoming })
       })
       outgoing.on('error', (error) => {
-        signal.removeEventListener('abort', onAbort)
-        if (!isConnected) return reject(connectError(this.#config.server, error))
-        reject(new ConnectionError(`connection lost: ${error.message}`, { cause: error, phase: 'lost' }))
+        if (error instanceof ConnectionError) return reject(error)
+        // Without a connection nothing was sent.
+        const phase = isConnected ? 'lost' : 'connect'
+        reject(new ConnectionError(`connection lost: ${error.message}`, { cause: error, phase }))
       })
-      outgoing.once('close', () => signal.removeEventListener('abort', onAbort))
+      outgoing.once('close', () => {
+        signal.removeEventListener('abort', onAbort)
+        endTurn()
+      })
       outgoing.end(request.body)
     })
   }
 
-  #createAgent(): HttpAgent | HttpsAgent {
-    if (this.#url.protocol === 'http:') return new HttpAgent({ keepAlive: true })
-    return new HttpsAgent({
-      ...tlsOptions(this.#config, this.#certificate()),
-      keepAlive: true,
-      ALPNProtocols: ['http/1.1'],
+  #newConnections(): Http1Connections {
+    const { signal } = this.#closing
+    return new Http1Connections(this.#clock, () => {
+      if (this.#connector.isTls) return this.#connector.openTls(['http/1.1'], signal)
+      if (this.#connector.forwarding !== undefined) return this.#connector.openToProxy(signal)
+      return this.#connector.openPlain(signal)
     })
   }
 }

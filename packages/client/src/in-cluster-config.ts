@@ -2,9 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
 import type { ConnectionConfig } from './connection-config.ts'
+import { environmentProxy } from './proxy-setting.ts'
 
 export interface InClusterOptions {
-  /** Kubernetes sets `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT` in every container. */
+  /**
+   * Kubernetes sets `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT` in every container. `HTTPS_PROXY`
+   * and `NO_PROXY` count as for every other program in the pod.
+   */
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Defaults to `/var/run/secrets/kubernetes.io/serviceaccount`. */
   readonly folder?: string
@@ -26,11 +30,14 @@ export function inClusterConfig(options: InClusterOptions): ConnectionConfig {
   if (!host || !port)
     throw new UserError('this is not the inside of a pod', 'use a kubeconfig, or run in a cluster')
   const folder = options.folder ?? '/var/run/secrets/kubernetes.io/serviceaccount'
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const proxy = environmentProxy(server, options.environment)
   try {
     const namespace = readFileSync(join(folder, 'namespace'), 'utf8').trim()
     return {
-      server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      server,
       certificateAuthority: readFileSync(join(folder, 'ca.crt'), 'utf8'),
+      ...(proxy && { proxy }),
       ...(namespace !== '' && { namespace }),
       credentials: { tokenFile: join(folder, 'token') },
     }

@@ -29,3 +29,4 @@ export { type KubeconfigOptions, kubeconfigPaths, loadKubeconfig } from './kubec
 export { type ListPage, listAll, listPages } from './list-pages.ts'
 export type { ExecOptions, ExecResult } from './pod-exec.ts'
 export type { LogOptions } from './pod-log.ts'
+export { environmentProxy, type ProxySetting } from './proxy-setting.ts'

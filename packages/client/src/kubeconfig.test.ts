@@ -87,6 +87,22 @@ users:
     })
   })
 
+  test('takes the proxy of the cluster, whatever NO_PROXY says, else that of the environment', () => {
+    const environment = { HTTPS_PROXY: 'http://env:3128', NO_PROXY: '*' }
+    const named = { config: aConfig({}, { 'proxy-url': 'socks5://named' }) }
+    const unnamed = { config: aConfig({}) }
+
+    expect(load({ path: join(aFolder(named), 'config') }, environment).proxy).toEqual({
+      url: 'socks5://named',
+      source: 'proxy-url of cluster c',
+    })
+    expect(load({ path: join(aFolder(unnamed), 'config') }, environment).proxy).toBeUndefined()
+    expect(load({ path: join(aFolder(unnamed), 'config') }, { ...environment, NO_PROXY: '' }).proxy).toEqual({
+      url: 'http://env:3128',
+      source: 'HTTPS_PROXY',
+    })
+  })
+
   test('reads credential plugins, whose relative commands start at the file', () => {
     const folder = aFolder({
       config: aConfig({
@@ -114,6 +130,12 @@ users:
     ['text that is not YAML', { config: 'tab\t: {' }, {}, /config is not YAML; check the file/],
     ['no current context', { config: {} }, {}, /has no current context; name one with --context/],
     ['an unknown context', { config: aConfig({}) }, { context: 'z' }, /no context called z; use one of: x/],
+    [
+      'a proxy of another kind',
+      { config: aConfig({}, { 'proxy-url': 'ftp://me:secret@p' }) },
+      {},
+      /^the proxy in proxy-url of cluster c is a "ftp" one, which is not supported; give it as http/,
+    ],
     ['half a key pair', { config: aConfig({ 'client-key-data': 'a' }) }, {}, /but not both/],
     ['a missing file', { config: aConfig({ 'client-key': 'gone.pem' }) }, {}, /gone.pem as client-key/],
   ])('says what is wrong and what to do about %s', (_, files, options, message) => {
@@ -137,6 +159,20 @@ describe('inClusterConfig', () => {
     })
   })
 
+  test('goes through the proxy of the environment, as other programs in the pod do', () => {
+    const folder = aFolder({ 'ca.crt': 'the ca', namespace: '', token: 't' })
+    const environment = {
+      KUBERNETES_SERVICE_HOST: '10.96.0.1',
+      KUBERNETES_SERVICE_PORT: '443',
+      HTTPS_PROXY: 'http://p:3128',
+    }
+
+    expect(inClusterConfig({ environment, folder }).proxy?.url).toBe('http://p:3128')
+    expect(
+      inClusterConfig({ environment: { ...environment, NO_PROXY: '10.96.0.0/12' }, folder }).proxy,
+    ).toBeUndefined()
+  })
+
   test('says that this is not a pod', () => {
     expect(() => inClusterConfig({ environment: {} })).toThrow('this is not the inside of a pod')
   })
@@ -149,11 +185,11 @@ function load(
   return loadKubeconfig({ ...options, environment })
 }
 
-function aConfig(user: Record<string, unknown>) {
+function aConfig(user: Record<string, unknown>, cluster: Record<string, unknown> = {}) {
   return {
     'current-context': 'x',
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    clusters: [{ name: 'c', cluster: { server: 'https://c.test' } }],
+    clusters: [{ name: 'c', cluster: { server: 'https://c.test', ...cluster } }],
     users: [{ name: 'u', user }],
   }
 }

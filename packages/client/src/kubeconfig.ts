@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
 import { parseYaml } from '@outrigger/kube'
 import type { ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+import { environmentProxy, proxySetting } from './proxy-setting.ts'
 import { isRecord } from './status-body.ts'
 
 export interface KubeconfigOptions {
@@ -10,7 +11,10 @@ export interface KubeconfigOptions {
   readonly path?: string
   /** Defaults to the file's current context. */
   readonly context?: string
-  /** `KUBECONFIG` and `HOME` are read from it; credential plugins inherit it. */
+  /**
+   * `KUBECONFIG` and `HOME` are read from it, and `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` for clusters
+   * without a `proxy-url`; credential plugins inherit it.
+   */
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -49,7 +53,7 @@ export function loadKubeconfig(options: KubeconfigOptions): ConnectionConfig {
   const user = userName === undefined ? undefined : find(merged.users, 'user', userName)
   const namespace = textField(context, 'namespace')
   return {
-    ...connectionOf(cluster),
+    ...connectionOf(cluster, options.environment),
     ...(namespace !== undefined && { namespace }),
     ...(user && { credentials: credentialsOf(user, cluster, options.environment) }),
   }
@@ -141,22 +145,26 @@ function find(entries: ReadonlyMap<string, Entry>, what: string, name: string): 
   )
 }
 
-function connectionOf(cluster: Entry): ConnectionConfig {
+function connectionOf(
+  cluster: Entry,
+  environment: Readonly<Record<string, string | undefined>>,
+): ConnectionConfig {
   const server = textField(cluster, 'server')
   if (server === undefined || !/^https?:\/\//.test(server) || !URL.canParse(server))
     throw new UserError(
       `cluster ${cluster.name} has no usable server address`,
       'give it as https://host:port',
     )
-  if (textField(cluster, 'proxy-url') !== undefined)
-    throw new UserError(
-      `cluster ${cluster.name} asks for a proxy, which is not supported`,
-      'connect directly',
-    )
+  const proxyUrl = textField(cluster, 'proxy-url')
+  const proxy =
+    proxyUrl === undefined
+      ? environmentProxy(server, environment)
+      : proxySetting(proxyUrl, `proxy-url of cluster ${cluster.name}`)
   const authority = dataOrFile(cluster, 'certificate-authority')
   const serverName = textField(cluster, 'tls-server-name')
   return {
     server,
+    ...(proxy && { proxy }),
     ...(authority !== undefined && { certificateAuthority: authority }),
     ...(serverName !== undefined && { serverName }),
     ...(cluster.value['insecure-skip-tls-verify'] === true && { acceptsAnyServer: true }),
@@ -231,6 +239,7 @@ function clusterInfo(cluster: Entry): Record<string, unknown> {
     server: textField(cluster, 'server'),
     'tls-server-name': textField(cluster, 'tls-server-name'),
     'insecure-skip-tls-verify': cluster.value['insecure-skip-tls-verify'] === true || undefined,
+    'proxy-url': textField(cluster, 'proxy-url'),
     ...(authority !== undefined && {
       'certificate-authority-data': Buffer.from(authority).toString('base64'),
     }),

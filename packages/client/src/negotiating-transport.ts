@@ -1,12 +1,11 @@
 import type { Clock } from '@outrigger/foundation'
 import { ConnectionError } from './api-error.ts'
-import type { ClientCertificate, ConnectionConfig } from './connection-config.ts'
+import type { ConnectionConfig } from './connection-config.ts'
+import type { Connector } from './connector.ts'
 import { Http1Transport } from './http1-transport.ts'
 import { Http2Session } from './http2-session.ts'
-import { connectTls } from './tls-connector.ts'
 import type { Transport, TransportAnswer, TransportRequest } from './transport.ts'
 
-const connectTimeout = 10_000
 /** More sessions are not opened; further requests share the least busy one. */
 const mostSessions = 64
 
@@ -18,19 +17,18 @@ const mostSessions = 64
 export class NegotiatingTransport implements Transport {
   readonly #config: ConnectionConfig
   readonly #clock: Clock
-  readonly #certificate: () => ClientCertificate | undefined
+  readonly #connector: Connector
   readonly #sessions = new Set<Http2Session>()
   readonly #closing = new AbortController()
   #connecting: Promise<void> | undefined
   #plain: Http1Transport | undefined
   #generation = 0
 
-  /** `certificate` is asked whenever a connection is opened. */
-  constructor(config: ConnectionConfig, clock: Clock, certificate: () => ClientCertificate | undefined) {
+  constructor(config: ConnectionConfig, connector: Connector, clock: Clock) {
     this.#config = config
+    this.#connector = connector
     this.#clock = clock
-    this.#certificate = certificate
-    if (new URL(config.server).protocol === 'http:') this.#plain = new Http1Transport(config, certificate)
+    if (!connector.isTls) this.#plain = new Http1Transport(config, connector, clock)
   }
 
   async send(request: TransportRequest): Promise<TransportAnswer> {
@@ -72,32 +70,19 @@ export class NegotiatingTransport implements Transport {
   }
 
   async #connect(): Promise<void> {
-    const attempt = new AbortController()
-    const onClose = () => attempt.abort(this.#closing.signal.reason)
-    this.#closing.signal.addEventListener('abort', onClose, { once: true })
-    const cancel = this.#clock.after(connectTimeout, () =>
-      attempt.abort(
-        new ConnectionError(`cannot connect to ${this.#config.server}: no answer`, { phase: 'connect' }),
-      ),
-    )
     const generation = this.#generation
-    try {
-      const socket = await connectTls(this.#config, this.#certificate(), ['h2', 'http/1.1'], attempt.signal)
-      if (socket.alpnProtocol !== 'h2') {
-        socket.destroy()
-        this.#plain = new Http1Transport(this.#config, this.#certificate)
-        return
-      }
-      const session = new Http2Session(this.#config.server, socket, this.#clock, () =>
-        this.#sessions.delete(session),
-      )
-      this.#sessions.add(session)
-      if (generation !== this.#generation) session.drain()
-      if (this.#closing.signal.aborted) session.destroy(this.#closing.signal.reason)
-    } finally {
-      cancel()
-      this.#closing.signal.removeEventListener('abort', onClose)
+    const socket = await this.#connector.openTls(['h2', 'http/1.1'], this.#closing.signal)
+    if (socket.alpnProtocol !== 'h2') {
+      socket.destroy()
+      this.#plain = new Http1Transport(this.#config, this.#connector, this.#clock)
+      return
     }
+    const session = new Http2Session(this.#config.server, socket, this.#clock, () =>
+      this.#sessions.delete(session),
+    )
+    this.#sessions.add(session)
+    if (generation !== this.#generation) session.drain()
+    if (this.#closing.signal.aborted) session.destroy(this.#closing.signal.reason)
   }
 }
 

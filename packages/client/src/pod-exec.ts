@@ -4,10 +4,10 @@ import { type ObjectKey, resources } from '@outrigger/kube'
 import { type RawData, WebSocket } from 'ws'
 import { ApiError, ConnectionError } from './api-error.ts'
 import { readBody } from './body.ts'
-import type { ClientCertificate, ConnectionConfig } from './connection-config.ts'
+import type { ConnectionConfig } from './connection-config.ts'
+import type { Connector } from './connector.ts'
 import { objectPath, query } from './resource-path.ts'
 import { apiErrorFromAnswer, isRecord } from './status-body.ts'
-import { tlsOptions } from './tls-connector.ts'
 import { type OutgoingHeaders, plainHeaders } from './transport.ts'
 
 export interface ExecOptions {
@@ -36,7 +36,7 @@ export interface ExecResult {
 /** What the connection of one exec needs. */
 export interface ExecConnection {
   readonly config: ConnectionConfig
-  readonly certificate: ClientCertificate | undefined
+  readonly connector: Connector
   readonly identity: OutgoingHeaders
   readonly clock: Clock
 }
@@ -57,7 +57,7 @@ export async function execInPod(
   options: ExecOptions,
 ): Promise<ExecResult> {
   options.signal?.throwIfAborted()
-  const socket = openSocket(connection, execUrl(connection.config.server, pod, options))
+  const socket = await openSocket(connection, execUrl(connection.config.server, pod, options), options.signal)
   const session = new ExecSession(socket, options, connection.clock)
   return session.result()
 }
@@ -78,11 +78,17 @@ function execUrl(server: string, pod: ObjectKey, options: ExecOptions): string {
   )
 }
 
-function openSocket(connection: ExecConnection, url: string): WebSocket {
-  const headers: Record<string, string | string[]> = { ...connection.identity }
-  const isTls = url.startsWith('wss:')
+async function openSocket(
+  { connector, identity }: ExecConnection,
+  url: string,
+  signal = new AbortController().signal,
+): Promise<WebSocket> {
+  const under = await (connector.isTls
+    ? connector.openTls(['http/1.1'], signal)
+    : connector.openPlain(signal))
+  const headers: Record<string, string | string[]> = { ...identity }
   return new WebSocket(url, protocols, {
-    ...(isTls && { ...tlsOptions(connection.config, connection.certificate), ALPNProtocols: ['http/1.1'] }),
+    createConnection: () => under,
     headers,
     handshakeTimeout,
     maxPayload: largestMessage,

@@ -35,6 +35,8 @@ export async function startLoopbackServer(
     readonly protocol?: 'h2' | 'http/1.1'
     readonly port?: number
     readonly requestClientCertificate?: boolean
+    /** Also takes HTTP/1.1 where `protocol` is HTTP/2, as API servers do. */
+    readonly allowHTTP1?: boolean
   } = {},
 ): Promise<LoopbackServer> {
   const tls = {
@@ -49,7 +51,10 @@ export async function startLoopbackServer(
   const server =
     options.protocol === 'http/1.1'
       ? createServer(tls, handler)
-      : createSecureServer({ ...tls, settings: { maxConcurrentStreams: 100 } }, handler)
+      : createSecureServer(
+          { ...tls, allowHTTP1: options.allowHTTP1 ?? false, settings: { maxConcurrentStreams: 100 } },
+          handler,
+        )
   if ('on' in server) {
     server.on('session', (session: ServerHttp2Session) => sessions.push(session))
     server.on('secureConnection', (socket) => {
