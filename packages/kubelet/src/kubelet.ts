@@ -13,6 +13,7 @@ import {
 } from '@outrigger/foundation'
 import { type Node, type Pod, resources, type Service } from '@outrigger/kube'
 import { groupByPod, Housekeeping } from './node/housekeeping.ts'
+import { namedByKubelet } from './node/node-events.ts'
 import { type NodeOptions, nodeLabels } from './node/node-options.ts'
 import { NodeRegistration } from './node/node-registration.ts'
 import { refusePod, refuseResize } from './node/pod-admission.ts'
@@ -265,6 +266,7 @@ class NodeKubelet implements Kubelet {
         const scheme = version.split('://')[0]
         if (scheme) this.#runtimeName = scheme
       },
+      onEvent: (event) => this.#recorder.event(namedByKubelet(this.#node), { type: 'Normal', ...event }),
     })
   }
 

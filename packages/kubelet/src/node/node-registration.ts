@@ -10,6 +10,7 @@ import {
 } from '@outrigger/foundation'
 import { type Lease, type Node, type NodeStatus, resources } from '@outrigger/kube'
 import type { MachineFacts, PodRuntime } from '../runtime.ts'
+import { type NodeEvent, nodeEvents, startingEvent } from './node-events.ts'
 import { type NodeOptions, nodeLabels, nodeTaints, roleLabel } from './node-options.ts'
 import { nodeStatus } from './node-status.ts'
 
@@ -25,6 +26,8 @@ export interface NodeRegistrationOptions {
   /** Told whenever the Node object was read or written, so that its events can name it. */
   readonly onNode: (node: Node) => void
   readonly onVersion: (version: string) => void
+  /** Told what people should hear of the node. */
+  readonly onEvent: (event: NodeEvent) => void
   /** Milliseconds between lease renewals. Defaults to 10,000. */
   readonly leasePeriod?: number
   /** Milliseconds between looks at the node's own health. Defaults to 10,000. */
@@ -46,6 +49,7 @@ export class NodeRegistration implements Runnable {
   #reportedAt = 0
   #known = ''
   #machine: MachineFacts | undefined
+  #isStarted = false
 
   constructor(options: NodeRegistrationOptions) {
     this.#options = options
@@ -56,6 +60,8 @@ export class NodeRegistration implements Runnable {
     const node = await this.#ensureNode(signal)
     this.#status = node.status
     this.#options.onNode(node)
+    if (!this.#isStarted) this.#options.onEvent(startingEvent)
+    this.#isStarted = true
     await this.#report(signal, true)
     await this.#renewLease(signal)
   }
@@ -177,6 +183,7 @@ export class NodeRegistration implements Runnable {
       // Somebody deleted the node while we live: it comes back.
       this.#options.onNode(await this.#ensureNode(signal))
     }
+    for (const event of nodeEvents(node.name, this.#status, status)) this.#options.onEvent(event)
     this.#status = status
     this.#known = known
     this.#reportedAt = clock.now()

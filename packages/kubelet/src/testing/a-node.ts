@@ -16,8 +16,10 @@ export interface TestNode {
   pass(seconds: number): Promise<void>
   pod(name?: string): Pod | undefined
   node(): Node | undefined
-  /** `type reason: message` of the events, a count behind those that were repeated. */
+  /** `type reason: message` of the events about pods, a count behind those that were repeated. */
   events(): string[]
+  /** The same of those about the node. */
+  nodeEvents(): string[]
   stop(): Promise<void>
   /** A second kubelet over the same runtime and API, after the first was stopped. */
   restart(): Promise<TestNode>
@@ -65,6 +67,14 @@ export async function aNode(
     await clock.advance(6_000)
     await ended
   }
+  const tell = (isMeant: (event: Event) => boolean) =>
+    api
+      .all<Event>(resources.events)
+      .filter(isMeant)
+      .map(
+        (event) =>
+          `${event.type} ${event.reason}: ${event.message}${(event.count ?? 1) > 1 ? ` (x${event.count})` : ''}`,
+      )
   return {
     api,
     clock,
@@ -75,13 +85,8 @@ export async function aNode(
     stop,
     pod: (name = 'a') => api.get<Pod>(resources.pods, `demo/${name}`),
     node: () => api.get<Node>(resources.nodes, 'node-1'),
-    events: () =>
-      api
-        .all<Event>(resources.events)
-        .map(
-          (event) =>
-            `${event.type} ${event.reason}: ${event.message}${(event.count ?? 1) > 1 ? ` (x${event.count})` : ''}`,
-        ),
+    events: () => tell((event) => event.involvedObject.kind !== 'Node'),
+    nodeEvents: () => tell((event) => event.involvedObject.kind === 'Node'),
     restart: async () => {
       await stop()
       return aNode(options, { api, clock, runtime })
