@@ -211,6 +211,21 @@ describe('an API server', () => {
     await server.stop()
   })
 
+  it('describes either-or values by name in the third version of OpenAPI, so that explain can call them so', async () => {
+    const server = await start()
+    const third = JSON.parse((await server.call('GET', '/openapi/v3/api/v1')).body).components.schemas
+    const second = JSON.parse((await server.call('GET', '/openapi/v2')).body).definitions
+    await server.stop()
+
+    const intOrString = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString'
+    expect(third[intOrString]).toEqual({
+      format: 'int-or-string',
+      oneOf: [{ type: 'integer' }, { type: 'string' }],
+    })
+    expect(third['io.k8s.apimachinery.pkg.api.resource.Quantity'].type).toBeUndefined()
+    expect(second[intOrString]).toMatchObject({ type: 'string', format: 'int-or-string' })
+  })
+
   it('is discovered just as Kubernetes 1.36 is, and answers 304 to who knows it already', async () => {
     const server = await start()
     const accept = 'application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList'

@@ -1,10 +1,4 @@
-import {
-  definitionNameOfKind,
-  type GroupVersionKind,
-  type RawDefinition,
-  rawDefinition,
-  type Schema,
-} from '@outrigger/kube'
+import { definitionNameOfKind, type GroupVersionKind, rawDefinition, type Schema } from '@outrigger/kube'
 import type { Resource } from '../registry/resource.ts'
 
 /** Schemas by name, as an OpenAPI document lists them. */
@@ -13,6 +7,7 @@ export type Definitions = Record<string, unknown>
 /** The schema of a custom resource as its author wrote it, with descriptions; undefined if there is none. */
 export type WrittenSchema = (resource: Resource) => Readonly<Record<string, unknown>> | undefined
 
+const referencePrefix = '#/definitions/'
 const metaPrefix = 'io.k8s.apimachinery.pkg.apis.meta.v1.'
 const alwaysThere = ['ObjectMeta', 'ListMeta', 'DeleteOptions', 'Status', 'Patch', 'WatchEvent'].map(
   (name) => metaPrefix + name,
@@ -52,9 +47,18 @@ function kindsOf(resource: Resource): GroupVersionKind[] {
   return [{ group, version, kind }, { group, version, kind: listKind }, ...others]
 }
 
+/** Either-or values, which the second version of OpenAPI cannot express; the third calls them by their names. */
+const eitherOr: Readonly<Record<string, object>> = {
+  'io.k8s.apimachinery.pkg.util.intstr.IntOrString': {
+    format: 'int-or-string',
+    oneOf: [{ type: 'integer' }, { type: 'string' }],
+  },
+  'io.k8s.apimachinery.pkg.api.resource.Quantity': { oneOf: [{ type: 'string' }, { type: 'number' }] },
+}
+
 function addBuiltin(found: Definitions, name: string, prefix: string): void {
   if (name in found) return
-  const raw = rawDefinition(name)
+  const raw = (prefix === referencePrefix ? undefined : eitherOr[name]) ?? rawDefinition(name)
   if (raw === undefined) return
   // Entered first: definitions refer to themselves.
   found[name] = {}
@@ -64,9 +68,7 @@ function addBuiltin(found: Definitions, name: string, prefix: string): void {
   })
 }
 
-const referencePrefix = '#/definitions/'
-
-function withReferences(value: RawDefinition, refer: (name: string) => string): unknown {
+function withReferences(value: object, refer: (name: string) => string): unknown {
   const walk = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(walk)
     if (typeof node !== 'object' || node === null) return node
