@@ -2,7 +2,10 @@
 export { createPodFacts, type PodFactsOptions, type PodFactsSource } from './admission/pod/pod-facts.ts'
 // Admission, for use without a manager
 export { createPodMutator, createPodValidator, type PodHandlerOptions } from './admission/pod/pod-handlers.ts'
-export { createSidecarSetValidator, mutateSidecarSet } from './admission/sidecar-set/sidecar-set-handlers.ts'
+export {
+  createSidecarSetMutator,
+  createSidecarSetValidator,
+} from './admission/sidecar-set/sidecar-set-handlers.ts'
 export { webhookDeclarations, webhookPaths } from './admission/webhook-declarations.ts'
 export { type Ensured, ensureObject } from './ensure-object.ts'
 // Installing

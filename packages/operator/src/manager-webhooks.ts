@@ -23,8 +23,8 @@ import { createPodMutator, createPodValidator } from './admission/pod/pod-handle
 import { changesRequirements, createRequiredValidator } from './admission/required-sidecar-sets.ts'
 import {
   convertObjects,
+  createSidecarSetMutator,
   createSidecarSetValidator,
-  mutateSidecarSet,
 } from './admission/sidecar-set/sidecar-set-handlers.ts'
 import { webhookDeclarations, webhookPaths } from './admission/webhook-declarations.ts'
 import type { ManagerCaches } from './manager-caches.ts'
@@ -114,7 +114,7 @@ export class ManagerWebhooks {
       [webhookPaths.mutatePod, this.#whenSynced(createPodMutator(pod))],
       [webhookPaths.validatePod, this.#whenSynced(createPodValidator(pod))],
       [webhookPaths.validateRequired, this.#whenSynced(createRequiredValidator({ facts }))],
-      [webhookPaths.mutateSidecarSet, mutateSidecarSet],
+      [webhookPaths.mutateSidecarSet, createSidecarSetMutator({ clock })],
       [webhookPaths.validateSidecarSet, this.#whenSynced(sidecarSet)],
       [webhookPaths.validateBinding, validateBinding],
     ]

@@ -10,7 +10,7 @@ import { FedInformer, MemoryCluster } from '../testdata/memory-cluster.ts'
 import { filebeat, namespace, virtualNode } from '../testdata/objects.ts'
 import { createPodFacts } from './pod/pod-facts.ts'
 import { createPodMutator } from './pod/pod-handlers.ts'
-import { convertObjects, mutateSidecarSet } from './sidecar-set/sidecar-set-handlers.ts'
+import { convertObjects, createSidecarSetMutator } from './sidecar-set/sidecar-set-handlers.ts'
 
 const clock = new SystemClock()
 const limit = 4_000_000
@@ -40,7 +40,7 @@ beforeAll(async () => {
     certificate: fixedCertificate(pair, authority.certificate),
     handlers: {
       '/mutate-pod': createPodMutator({ facts, logger: silentLogger, trustedUsers: [] }),
-      '/mutate-sidecarset': mutateSidecarSet,
+      '/mutate-sidecarset': createSidecarSetMutator({ clock }),
     },
     converters: { '/convert': convertObjects },
     maxBodyBytes: limit,

@@ -1,10 +1,11 @@
+import { ManualClock } from '@outrigger/foundation/testing'
 import { SidecarSetIndex } from '@outrigger/injection'
 import { compileLabelSelector } from '@outrigger/kube'
 import type { AdmissionRequest } from '@outrigger/webhook'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { filebeat } from '../testdata/objects.ts'
-import { mutateSidecarSet } from './sidecar-set/sidecar-set-handlers.ts'
+import { createSidecarSetMutator } from './sidecar-set/sidecar-set-handlers.ts'
 import { webhookDeclarations } from './webhook-declarations.ts'
 
 const declarations = webhookDeclarations('kruise-system')
@@ -127,7 +128,10 @@ describe('required SidecarSets', () => {
     object.metadata.annotations['outrigger.dev/failure-policy'] = 'fail'
     const resource = { group: 'apps.kruise.io', version: 'v1alpha1', resource: 'sidecarsets' }
     const request = { resource, object, operation: 'CREATE' } as unknown as AdmissionRequest
-    const answer = await mutateSidecarSet(request, new AbortController().signal)
+    const answer = await createSidecarSetMutator({ clock: new ManualClock() })(
+      request,
+      new AbortController().signal,
+    )
     expect(answer.warnings).toContain(
       'metadata.annotations[outrigger.dev/failure-policy]: "fail" counts as Fail; say Fail or Ignore',
     )

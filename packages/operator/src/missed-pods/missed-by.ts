@@ -1,3 +1,4 @@
+import { type SidecarSet, sidecarSetAnnotations } from '@outrigger/api'
 import { parseTime } from '@outrigger/foundation'
 import { hasVirtualNodeLabel, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
 import type { Labels, Pod } from '@outrigger/kube'
@@ -20,8 +21,14 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror'
  */
 const youth = 1_000
 
+/** Milliseconds since 1970. A pod from before was not to get the SidecarSet: it did not select the pod then. */
+function selectsSince({ creationTimestamp = '', annotations }: SidecarSet['metadata']): number {
+  const changed = parseTime(annotations?.[sidecarSetAnnotations.selectsSince] ?? '')
+  return Math.max(parseTime(creationTimestamp), Number.isNaN(changed) ? 0 : changed)
+}
+
 /**
- * Names of the SidecarSets whose webhook should have been asked about a pod and was not: they select it and are older, and
+ * Names of the SidecarSets whose webhook should have been asked about a pod and was not: they have selected such pods since before it was created, and
  * it carries no SidecarSet at all. One that carries others was asked about: what it lacks, it was not to get then. Whether the
  * pod has ended is not looked at. Pods of virtual nodes are not created unasked, and have an audit of their own.
  */
@@ -36,6 +43,6 @@ export function missedBy(pod: Pod, facts: MissedFacts): readonly string[] {
   const { selected } = selectSidecarSets(pod, { sidecarSets: facts.sidecarSets, namespace: { name, labels } })
   const createdAt = parseTime(creationTimestamp)
   return selected
-    .filter(({ metadata }) => createdAt - parseTime(metadata.creationTimestamp ?? '') > youth)
+    .filter(({ metadata }) => createdAt - selectsSince(metadata) > youth)
     .map(({ metadata }) => metadata.name)
 }

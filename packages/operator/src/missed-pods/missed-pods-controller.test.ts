@@ -119,7 +119,7 @@ describe('pods that were created while no webhook answered', () => {
         type: 'Warning',
         reason: 'PodsMissedSidecars',
         message:
-          '7 pods run without the sidecars of this SidecarSet, created while no webhook answered or before it selected them: shop/old-0, shop/old-1, shop/old-2, shop/old-3, shop/old-4, and 2 more. Recreate them, or let the manager evict them within maxUnavailable (annotation outrigger.dev/missed-pods: evict)',
+          '7 pods run without the sidecars of this SidecarSet, created while no webhook answered or with other labels: shop/old-0, shop/old-1, shop/old-2, shop/old-3, shop/old-4, and 2 more. Recreate them, or let the manager evict them within maxUnavailable (annotation outrigger.dev/missed-pods: evict)',
       },
     ])
   })

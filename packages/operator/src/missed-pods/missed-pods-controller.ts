@@ -14,6 +14,7 @@ import {
 import type { Clock, Logger, Random } from '@outrigger/foundation'
 import type { SidecarSetIndex } from '@outrigger/injection'
 import { deepEqual, keyOf, type Namespace, type Pod, parseKey, resources } from '@outrigger/kube'
+import { selectAlike } from '../admission/sidecar-set/selection-time.ts'
 import { podsByNamespace } from '../pod-indexes.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import { chooseEvictions } from './eviction-round.ts'
@@ -175,7 +176,7 @@ class MissedPodsWork {
       sidecarSets.onChange({
         onAdd: () => enqueue(everything, gathering),
         onUpdate: (sidecarSet, before) => {
-          if (!selectsAlike(sidecarSet, before)) enqueue(everything, gathering)
+          if (!missesAlike(sidecarSet, before)) enqueue(everything, gathering)
           if (!repairsAlike(sidecarSet, before)) enqueue(sidecarSet.metadata.name, coalescing)
         },
         onDelete: () => enqueue(everything, gathering),
@@ -350,17 +351,13 @@ class MissedPodsWork {
   }
 }
 
-/** Whether two versions of a SidecarSet select the same pods. */
-function selectsAlike(left: SidecarSet, right: SidecarSet): boolean {
-  const { canary, base } = sidecarSetAnnotations
+/** Whether two versions of a SidecarSet miss the same pods. */
+function missesAlike(left: SidecarSet, right: SidecarSet): boolean {
+  const { selectsSince } = sidecarSetAnnotations
   return (
     left.metadata.uid === right.metadata.uid &&
-    left.metadata.annotations?.[canary] === right.metadata.annotations?.[canary] &&
-    left.metadata.annotations?.[base] === right.metadata.annotations?.[base] &&
-    left.spec.namespace === right.spec.namespace &&
-    left.spec.injectionStrategy?.paused === right.spec.injectionStrategy?.paused &&
-    deepEqual(left.spec.selector, right.spec.selector) &&
-    deepEqual(left.spec.namespaceSelector, right.spec.namespaceSelector)
+    left.metadata.annotations?.[selectsSince] === right.metadata.annotations?.[selectsSince] &&
+    selectAlike(left, right)
   )
 }
 

@@ -27,7 +27,7 @@ export function reportOf(tally: MissedTally, repair: Repair): EventDraft {
   return {
     type: 'Warning',
     reason: 'PodsMissedSidecars',
-    message: `${pods} without the sidecars of this SidecarSet, created while no webhook answered or before it selected them: ${names.join(', ')}${more}. ${remedy(tally, repair)}`,
+    message: `${pods} without the sidecars of this SidecarSet, created while no webhook answered or with other labels: ${names.join(', ')}${more}. ${remedy(tally, repair)}`,
   }
 }
 

@@ -55,6 +55,17 @@ describe('a pod is missed by a SidecarSet', () => {
     expect(missing(subject)).toEqual([])
   })
 
+  it('unless that has selected it only since it was there', () => {
+    const since = (time: string) => {
+      const set = webSet()
+      const annotations = { ...set.metadata.annotations, 'outrigger.dev/selects-since': time }
+      return { ...set, metadata: { ...set.metadata, annotations } }
+    }
+    expect(missing(webPod(), since('2026-01-02T00:00:00Z'))).toEqual([])
+    expect(missing(webPod(), since('2026-01-01T12:00:00Z'))).toEqual(['filebeat'])
+    expect(missing(webPod(), since('yesterday'))).toEqual(['filebeat'])
+  })
+
   it('unless injection is paused, or webhooks leave its namespace alone', () => {
     const paused = filebeat({
       selector: { matchLabels: { app: 'web' } },

@@ -12,6 +12,7 @@ import {
   withNamespaceSelector,
   withTodaysSpelling,
 } from '@outrigger/api'
+import { type Clock, formatTime } from '@outrigger/foundation'
 import { knowsNativeSidecars, type RevisionSource, type SidecarSetIndex } from '@outrigger/injection'
 import { createJsonPatch, type FieldError, forbidden, type KubeObject, type Release } from '@outrigger/kube'
 import {
@@ -21,22 +22,27 @@ import {
   allow,
   refuse,
 } from '@outrigger/webhook'
+import { withSelectionTime } from './selection-time.ts'
 
 const group = 'apps.kruise.io'
 const versions = ['v1alpha1', 'v1beta1']
 
-/** Fills in defaults and hashes. Fields it does not know stay. */
-export const mutateSidecarSet: AdmissionHandler = (request) =>
-  guarded(request, (sidecarSet) => {
-    const { sidecarSet: respelled, warnings } = withTodaysSpelling(sidecarSet)
-    const defaulted = defaultSidecarSet(withNamespaceSelector(respelled))
-    const policies = pullPolicyWarnings(respelled, defaulted, request.oldObject as SidecarSet | undefined)
-    return {
-      allowed: true,
-      patch: createJsonPatch(sidecarSet, defaulted),
-      warnings: [...warnings, ...policies, ...unknownAnnotationWarnings(sidecarSet)],
-    }
-  })
+/** Fills in defaults, hashes and the time of the selection. Fields it does not know stay. */
+export function createSidecarSetMutator({ clock }: { readonly clock: Clock }): AdmissionHandler {
+  return (request) =>
+    guarded(request, (sidecarSet) => {
+      const { sidecarSet: respelled, warnings } = withTodaysSpelling(sidecarSet)
+      const old = request.oldObject as SidecarSet | undefined
+      const timed = withSelectionTime(withNamespaceSelector(respelled), old, formatTime(clock.now()))
+      const defaulted = defaultSidecarSet(timed)
+      const policies = pullPolicyWarnings(respelled, defaulted, old)
+      return {
+        allowed: true,
+        patch: createJsonPatch(sidecarSet, defaulted),
+        warnings: [...warnings, ...policies, ...unknownAnnotationWarnings(sidecarSet)],
+      }
+    })
+}
 
 /** Annotations of ours that know two words each, and the word that any other counts as. */
 const words: readonly (readonly [string, readonly [string, string], string])[] = [
