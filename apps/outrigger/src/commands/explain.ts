@@ -2,6 +2,7 @@ import { UserError } from '@outrigger/foundation'
 import { injectedSidecarSets } from '@outrigger/operator'
 import type { Command } from 'commander'
 import { withCluster } from '../cluster/cluster-session.ts'
+import { managerAbsence } from '../cluster/manager-absence.ts'
 import {
   readContents,
   readPicture,
@@ -96,12 +97,13 @@ async function explainLivePod(
   environment: Environment,
 ): Promise<void> {
   const [namespace, name] = podKey(given, settings, environment)
-  await withCluster(settings, environment, async ({ client }) => {
+  await withCluster(settings, environment, async ({ client, clock }) => {
     const pod = await readPod(client, namespace, name)
-    const [picture, pods, refusal] = await Promise.all([
+    const [picture, pods, refusal, absence] = await Promise.all([
       readPicture(client),
       readPods(client),
       readRefusal(client, pod),
+      managerAbsence(client, clock),
     ])
     const carried = injectedSidecarSets(pod).flatMap((one) => picture.sidecarSets.get(one)?.sidecarSet ?? [])
     const contents = new Map(
@@ -111,7 +113,7 @@ async function explainLivePod(
         ),
       ),
     )
-    const explanation = explainPod(pod, picture, pods, { refusal, contents })
+    const explanation = explainPod(pod, picture, pods, { refusal, managerAbsence: absence, contents })
     environment.writeOut(
       settings.output === 'json'
         ? `${JSON.stringify(explanation, undefined, 2)}\n`
@@ -149,14 +151,15 @@ async function explainLiveSidecarSet(
   settings: ExplainSettings,
   environment: Environment,
 ): Promise<void> {
-  await withCluster(settings, environment, async ({ client }) => {
+  await withCluster(settings, environment, async ({ client, clock }) => {
     const sidecarSet = await readSidecarSet(client, given.replace(/^sidecarsets?(\.[^/]*)?\//, ''))
-    const [picture, pods, contents] = await Promise.all([
+    const [picture, pods, recorded, absence] = await Promise.all([
       readPicture(client),
       readPods(client),
       readContents(client, sidecarSet),
+      managerAbsence(client, clock),
     ])
-    const explanation = explainSidecarSet(sidecarSet, picture, pods, contents)
+    const explanation = explainSidecarSet(sidecarSet, picture, pods, { recorded, managerAbsence: absence })
     environment.writeOut(
       settings.output === 'json'
         ? `${JSON.stringify(explanation, undefined, 2)}\n`

@@ -4,6 +4,7 @@ import { revisionNameOf } from '@outrigger/injection'
 import { formatYaml } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
+import { managerAbsence } from '../cluster/manager-absence.ts'
 import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
@@ -16,7 +17,7 @@ import {
   recordedSpec,
   revisionToRestore,
 } from '../rollout/revision-history.ts'
-import { type RolloutProgress, rolloutProgress } from '../rollout/rollout-progress.ts'
+import { type RolloutProgress, rolloutProgress, withAbsence } from '../rollout/rollout-progress.ts'
 import { judgeRollout, keptBack } from '../rollout/rollout-state.ts'
 import { parseChoice, parseNumber } from '../settings.ts'
 
@@ -139,13 +140,14 @@ async function followStatus(
   for (;;) {
     const sidecarSet = await readSidecarSet(client, name)
     const now = rolloutProgress(sidecarSet, await keptBySelector(client, sidecarSet))
-    screen.show(now)
+    const absence = now.isDone ? undefined : await managerAbsence(client, clock)
+    screen.show(absence === undefined ? now : withAbsence(now, absence))
     if (now.isDone || !watch) break
     const left = timeout === 0 ? pollEvery : timeout - (clock.monotonic() - start)
     if (left <= 0) {
       screen.end()
       throw new UserError(
-        `timed out after ${timeout / 1_000} s: ${await whyNot(client, sidecarSet)}`,
+        `timed out after ${timeout / 1_000} s: ${absence ?? (await whyNot(client, sidecarSet))}`,
         `outrigger explain sidecarset ${name} says more`,
       )
     }

@@ -86,6 +86,9 @@ describe('the explanation of a pod', () => {
     ).toEqual([
       expect.stringMatching(/decided on its sidecars; the manager says: the API server refuses it$/),
     ])
+    expect(
+      explainPod(pod, pictureWith([logs()]), [pod], { managerAbsence: 'no manager leads' }).waiting,
+    ).toEqual([expect.stringMatching(/decided on its sidecars; no manager leads$/)])
   })
 
   it('waits for nothing once it is granted', () => {
@@ -214,6 +217,13 @@ describe('the explanation of a SidecarSet', () => {
     expect(shown({})).toContain('may change now')
     expect(shown({ paused: true })).not.toContain('may change now')
     expect(shown({ partition: 1 })).not.toContain('may change now')
+  })
+
+  it('says that nobody manages it', () => {
+    const explanation = explainSidecarSet(logs(), pictureWith([logs()]), [], {
+      managerAbsence: 'no manager leads',
+    })
+    expect(formatSidecarSet(explanation, paint)).toContain('  Trouble\n    no manager leads\n')
   })
 
   it('names the pod to look at when others wait for it', () => {

@@ -72,6 +72,8 @@ export interface PodExplanation {
 export interface PodRecords {
   /** What the manager has said about sidecars that the pod cannot be given. */
   readonly refusal?: string | undefined
+  /** See `managerAbsence`. */
+  readonly managerAbsence?: string | undefined
   /** Recorded contents by the name of the SidecarSet. */
   readonly contents?: ReadonlyMap<string, RecordedContents>
 }
@@ -81,7 +83,7 @@ export function explainPod(
   pod: Pod,
   picture: ClusterPicture,
   pods: readonly Pod[],
-  { refusal, contents = new Map() }: PodRecords = {},
+  { refusal, managerAbsence, contents = new Map() }: PodRecords = {},
 ): PodExplanation {
   const namespace = picture.namespace(pod.metadata.namespace ?? 'default')
   const destination = storyOf(destinationOf(pod, { namespace, isVirtualNode: picture.isVirtualNode }), pod)
@@ -97,7 +99,14 @@ export function explainPod(
     revisions: [...records.values()].map((record) => carriedRevision(pod, record, picture, pods, contents)),
     containers: containerStories(pod),
     references,
-    waiting: waitingFor(pod, destination, references, refusal),
+    waiting: waitingFor(
+      pod,
+      destination,
+      references,
+      refusal === undefined
+        ? (managerAbsence ?? 'see that the manager runs')
+        : `the manager says: ${refusal}`,
+    ),
   }
 }
 
@@ -257,7 +266,7 @@ function waitingFor(
   pod: Pod,
   { node }: DestinationStory,
   references: readonly ReferenceStory[],
-  refusal: string | undefined,
+  aboutLabel: string,
 ): string[] {
   const waiting: string[] = []
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
@@ -269,7 +278,7 @@ function waitingFor(
     )
   if (pod.spec.nodeName && node === 'virtual' && !hasVirtualNodeLabel(pod))
     waiting.push(
-      `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; ${refusal === undefined ? 'see that the manager runs' : `the manager says: ${refusal}`}`,
+      `the label ${virtualNodeNames.podLabel}: the virtual node starts no pod before Outrigger has decided on its sidecars; ${aboutLabel}`,
     )
   for (const { decision, message, object } of references) {
     if (node === 'none')

@@ -23,6 +23,8 @@ export interface SidecarSetExplanation {
   readonly injection: string
   readonly withoutManager: FailurePolicyStory
   readonly isObserved: boolean
+  /** Why nobody seems to manage it; absent when somebody does. */
+  readonly managerAbsence?: string
   readonly rollout: RolloutState
   /** Running pods that match and do not carry it, as `namespace/name`. */
   readonly missing: readonly string[]
@@ -31,12 +33,20 @@ export interface SidecarSetExplanation {
   readonly conditions: readonly string[]
 }
 
-/** Explains one SidecarSet of a cluster, with what is recorded of its earlier contents. */
+/** What may be known about a SidecarSet besides the cluster's objects. */
+export interface SidecarSetRecords {
+  /** Its earlier contents. */
+  readonly recorded?: RecordedContents
+  /** See `managerAbsence`. */
+  readonly managerAbsence?: string | undefined
+}
+
+/** Explains one SidecarSet of a cluster. */
 export function explainSidecarSet(
   sidecarSet: SidecarSet,
   picture: ClusterPicture,
   pods: readonly Pod[],
-  recorded?: RecordedContents,
+  { recorded, managerAbsence }: SidecarSetRecords = {},
 ): SidecarSetExplanation {
   const { metadata, spec, status } = sidecarSet
   const compiled = compileSidecarSet(sidecarSet)
@@ -54,6 +64,7 @@ export function explainSidecarSet(
     injection: injectionText(sidecarSet),
     withoutManager: failurePolicyOf(sidecarSet),
     isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
+    ...(managerAbsence !== undefined && { managerAbsence }),
     rollout: judgeRollout(sidecarSet, pods, picture.namespace, recorded),
     missing: pods
       .filter((pod) => isActive(pod) && matches(pod) && !injectedSidecarSets(pod).includes(metadata.name))

@@ -96,3 +96,13 @@ function blockerOf(status: SidecarSet['status']): RolloutProgress['blocker'] {
   )
   return condition && { reason: condition.reason, message: condition.message }
 }
+
+/** The same while nobody manages SidecarSets: status will not change. */
+export function withAbsence(progress: RolloutProgress, absence: string): RolloutProgress {
+  return {
+    ...progress,
+    text: `${progress.text} (${absence})`,
+    note: 'ready, no manager',
+    blocker: { reason: 'NoManager', message: absence },
+  }
+}

@@ -9,7 +9,7 @@ import { formatPreview } from './format-preview.ts'
 import { parseDuration } from './parse-duration.ts'
 import { whyNotReady } from './pod-readiness.ts'
 import { formatHistory, historyOf, recordedSpec, revisionToRestore } from './revision-history.ts'
-import { rolloutProgress } from './rollout-progress.ts'
+import { rolloutProgress, withAbsence } from './rollout-progress.ts'
 import { judgeRollout, keptBack } from './rollout-state.ts'
 import { previewUpdate } from './update-preview.ts'
 
@@ -225,6 +225,14 @@ describe('rollout status', () => {
       blocker: { reason: 'NotUpgradable', message: '5 of 5 pods' },
     })
     expect(stopped(0)).not.toHaveProperty('blocker')
+  })
+
+  it('says that nobody manages SidecarSets', () => {
+    expect(withAbsence(counted(2, 2), 'no manager leads')).toMatchObject({
+      text: 'Waiting for rollout to finish: 2 out of 5 pods have been updated... (no manager leads)',
+      note: 'ready, no manager',
+      blocker: { reason: 'NoManager' },
+    })
   })
 
   it('does not wait for pods that a selector leaves out', () => {
