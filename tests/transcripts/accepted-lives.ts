@@ -13,7 +13,7 @@ export const acceptedLives: Readonly<Record<string, readonly Accepted[]>> = {
   '*': [
     {
       missing: /^KUBERNETES_/,
-      because: 'there is no Service kubernetes: no address of the pods leads to the API server',
+      because: 'containers are told of the API server only where an address of it leads out of the machine',
     },
     {
       missing: /FailedScheduling .*\b0\/1 nodes/,
@@ -34,9 +34,6 @@ export const acceptedLives: Readonly<Record<string, readonly Accepted[]>> = {
   ],
   ephemeral: [
     { missing: /^ *8 root +sh -c ps/, extra: /^ *\d+ root +sh -c ps/, because: 'process numbers are drawn' },
-  ],
-  'fail-onfailure': [
-    { missing: /: #\d running$/, because: 'a run that ends at once may be told with its end' },
   ],
   'init-ok': [
     {
@@ -63,13 +60,6 @@ export const acceptedLives: Readonly<Record<string, readonly Accepted[]>> = {
       because: 'without a registry the image has to be there before',
     },
   ],
-  'invalid-image-name': [
-    {
-      missing: /InspectFailed/,
-      extra: /InspectFailed|Pulling image "BAD:::name"/,
-      because: 'the name is judged by the runtime, in its words',
-    },
-  ],
   'missing-image': [
     pullFailure,
     {
@@ -87,15 +77,6 @@ export const acceptedLives: Readonly<Record<string, readonly Accepted[]>> = {
       extra: /"terminating"/,
       because: 'it depends on how long the pod takes to go',
     },
-  ],
-  resize: [
-    {
-      missing: /allocatable resources: cpu|pod updates may not change|^\$.*"cpu"/,
-      extra: /pod\/a patched|ResizeInfeasible|pod updates may not change|is invalid|"cpu"|requests: Invalid/,
-      because:
-        'a request larger than the node is called infeasible by the kubelet, not refused by the API server',
-    },
-    { missing: /exit/, extra: /exit/, because: 'see above' },
   ],
   'volumes-update': [
     {

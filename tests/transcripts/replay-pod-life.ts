@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compareLines, patternOf } from './line-pattern.ts'
+import { compareLines, patternOf, plain } from './line-pattern.ts'
 import { type Command, type PodLife, type Story, StoryTeller } from './pod-life.ts'
 import { runShell, type Surroundings, textLines } from './shell.ts'
 
@@ -63,12 +63,22 @@ function storyDifferences(recorded: Story, seen: Story): readonly string[] {
     lines.filter((line) => patternOf(owner).test(ownerOf(line)) && !fleeting.test(line))
   return [
     ...[...owners].flatMap((owner) => [
-      ...difference(lasting(recorded.states, owner), lasting(seen.states, owner)),
+      ...difference(lasting(recorded.states, owner), lasting(seen.states, owner)).filter(
+        (line) => !isBrief(line, recorded, seen),
+      ),
       ...difference(lasting(recorded.phases, owner).toSorted(), lasting(seen.phases, owner).toSorted()),
     ]),
     ...difference(recorded.ends, seen.ends),
     ...difference(recorded.events, seen.events),
   ]
+}
+
+/** A run that ended by itself may have been seen while it ran, or not: statuses are written when they can be. */
+function isBrief(difference: string, recorded: Story, seen: Story): boolean {
+  const [, run] = difference.match(/^[-+] (.*: #\d+) running$/) ?? []
+  if (run === undefined) return false
+  const ended = new RegExp(patternOf(`${run} terminated`).source.replace(/\$$/, ' '))
+  return [recorded, seen].every(({ states }) => states.some((state) => ended.test(plain(state))))
 }
 
 const ownerOf = (line: string): string => line.slice(0, line.indexOf(':'))

@@ -48,7 +48,7 @@ export async function replayTranscript(
 ): Promise<readonly Deviation[]> {
   const deviations: Deviation[] = []
   const pending = [...(topic.preparations ?? [])]
-  for (const step of steps) {
+  for (const step of steps.map((each) => inFull(each, steps))) {
     if (step.does === 'write') {
       const path = join(surroundings.folder, step.file)
       await mkdir(dirname(path), { recursive: true })
@@ -64,6 +64,22 @@ export async function replayTranscript(
     if (lines.length > 0) deviations.push({ command: step.command, lines })
   }
   return deviations
+}
+
+/** A recording that ends in `(as above)` goes on as the one before that begins alike. */
+function inFull(step: Step, steps: readonly Step[]): Step {
+  if (step.does !== 'run') return step
+  const { stdout } = step.printed
+  const begins = stdout.indexOf('(as above)')
+  if (begins < 0) return step
+  const above = steps.find(
+    (other) =>
+      other !== step &&
+      other.does === 'run' &&
+      stdout.slice(0, begins).every((line, index) => other.printed.stdout[index] === line),
+  )
+  if (above?.does !== 'run') return step
+  return { ...step, printed: { ...step.printed, stdout: above.printed.stdout } }
 }
 
 async function prepare(

@@ -2,19 +2,28 @@ import { parseQuantity, quantityFormMessage } from './quantity.ts'
 import { isRecord } from './record.ts'
 import type { Schema } from './schema.ts'
 
+/** Who reads a value: Go's decoder of JSON, or what makes structs of the result of a strategic merge. */
+export type TypeReader = 'decoder' | 'converter'
+
 /**
- * The first value whose type is not the one its field has, in the words Go's decoder has for it:
- * `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`. Undefined
- * when all types are right. Null is right everywhere. Quantities, times and base64 are parsed too.
+ * The first value whose type is not the one its field has, in the words its reader has for it:
+ * `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or
+ * `unrecognized type: int32`. Undefined when all types are right. Null is right everywhere. Quantities, times and
+ * base64 are parsed too.
  */
-export function checkTypes(value: unknown, schema: Schema): string | undefined {
-  return check(value, schema, { struct: nameOf(schema), path: '' })
+export function checkTypes(
+  value: unknown,
+  schema: Schema,
+  reader: TypeReader = 'decoder',
+): string | undefined {
+  return check(value, schema, { struct: nameOf(schema), path: '', reader })
 }
 
 /** Where a value is: the innermost struct, and the fields to it from the root. */
 interface Place {
   readonly struct: string
   readonly path: string
+  readonly reader: TypeReader
 }
 
 function check(value: unknown, schema: Schema, place: Place): string | undefined {
@@ -60,7 +69,7 @@ function checkFields(value: Record<string, unknown>, schema: Schema, place: Plac
       continue
     }
     const path = place.path === '' ? key : `${place.path}.${key}`
-    const problem = check(value[key], declared, { struct, path })
+    const problem = check(value[key], declared, { struct, path, reader: place.reader })
     if (problem !== undefined) return problem
   }
   return undefined
@@ -140,9 +149,25 @@ function checkIntOrString(value: unknown): string | undefined {
 }
 
 function mismatch(value: unknown, type: string, place: Place): string {
+  if (place.reader === 'converter') return unconverted(value, type)
   const target =
     place.path === '' ? `value of type ${type}` : `struct field ${place.struct}.${place.path} of type ${type}`
   return `json: cannot unmarshal ${jsonType(value)} into Go ${target}`
+}
+
+/** The converter knows kinds of Go, and neither structs nor fields by name. */
+function unconverted(value: unknown, type: string): string {
+  if (type.startsWith('[]')) return `cannot restore slice from ${goKind(value)}`
+  if (type.startsWith('map[')) return `cannot restore map from ${goKind(value)}`
+  if (type.includes('.')) return `cannot restore struct from: ${goKind(value)}`
+  if (type === 'string' && goKind(value) === 'int64') return 'cannot convert int64 to string'
+  return `unrecognized type: ${type}`
+}
+
+function goKind(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'boolean') return 'bool'
+  return typeof value === 'string' ? 'string' : Array.isArray(value) ? 'slice' : 'map'
 }
 
 function jsonType(value: unknown): string {

@@ -56,6 +56,10 @@ describe('field validation', () => {
       'parsing time "2024-01-02T03:04:05Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"',
     )
     expect(checkTypes({ metadata: null, data: { a: 'x' } }, configMap)).toBeUndefined()
+    expect(checkTypes({ spec: { replicas: 'two' } }, deployment, 'converter')).toBe(
+      'unrecognized type: int32',
+    )
+    expect(checkTypes({ data: { a: 1 } }, configMap, 'converter')).toBe('cannot convert int64 to string')
     expect(
       checkTypes(
         { limits: { cpu: 1, memory: '1Gi' } },

@@ -21,7 +21,7 @@ export interface Document {
   readonly value: unknown
   /** Paths of fields that appear twice. */
   readonly duplicates: readonly string[]
-  /** How errors show a patch. Defaults to the patched object as JSON. */
+  /** How errors show a strategic merge patch; others show the patched object as JSON. */
   describe?(): string
 }
 
@@ -75,7 +75,8 @@ export function decodeDocument(
       ? refusePatched(document.describe?.() ?? JSON.stringify(sorted(fields)), why)
       : refuseDocument(resource, why)
   if (!resource.isCustom) {
-    const problem = checkTypes(fields, resource.schema)
+    const reader = document.describe === undefined ? 'decoder' : 'converter'
+    const problem = checkTypes(fields, resource.schema, reader)
     if (problem !== undefined) throw refuse(problem)
   }
   const unknown =

@@ -96,6 +96,8 @@ function parsePatch(request: ApiRequest, type: PatchType): Document {
     throw badRequest(
       'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
     )
+  if (type === 'strategic' && typeof document.value === 'string')
+    throw badRequest('json: cannot unmarshal string into Go value of type map[string]interface {}')
   if (type !== 'json' && !isRecord(document.value)) throw badRequest('the patch is not a JSON object')
   return document
 }
