@@ -29,6 +29,10 @@ describe('a cluster that cannot be asked', () => {
     [refusal(401, 'Unauthorized'), /^Unauthorized; .* get a new one$/],
     [refusal(403, 'pods is forbidden: User "bob" cannot'), /; use a kubeconfig with more rights$/],
     [refusal(403, 'pods is forbidden: User "system:anonymous" cannot'), /; the kubeconfig gives no token/],
+    [
+      refusal(500, 'Internal error occurred: failed calling webhook "msidecarset.kb.io": connection refused'),
+      /; see that the manager runs: kubectl get pods -n kruise-system$/,
+    ],
     [refusal(404, '404 page not found'), /install the definitions/],
     [refusal(404, 'pods "a" not found', { name: 'a' }), /^pods "a" not found$/],
   ])('is told with a remedy: %s', (error, words) => {

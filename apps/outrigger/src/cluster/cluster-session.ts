@@ -1,5 +1,6 @@
 import { ApiError, type ClusterClient, ConnectionError } from '@outrigger/client'
 import { type Clock, SystemClock, silentLogger, UserError } from '@outrigger/foundation'
+import { defaultNames } from '@outrigger/operator'
 import { type ConnectionSettings, connect } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 
@@ -76,6 +77,8 @@ function isKeyProblem(error: unknown): error is Error {
 function refusalRemedy({ code, message }: ApiError): string | undefined {
   if (code === 401)
     return 'the kubeconfig has a token or certificate that this cluster does not know, or no more: get a new one'
+  if (/failed calling webhook "[^"]*\.kb\.io"/.test(message))
+    return `see that the manager runs: kubectl get pods -n ${defaultNames.namespace}`
   if (code !== 403) return undefined
   return message.includes('"system:anonymous"')
     ? 'the kubeconfig gives no token, client certificate or credential plugin that this cluster takes'
