@@ -28,7 +28,8 @@ export function verdictsFor(
   return [...sidecarSets.values()]
     .map((compiled) => {
       const decision =
-        known.get(compiled.sidecarSet.metadata.name) ?? matchSidecarSet(compiled, labels, namespace)
+        known.get(compiled.sidecarSet.metadata.name) ??
+        matchSidecarSet(compiled, labels, namespace, sidecarSets.release)
       const gap = decision.isInjected ? undefined : gapOf(compiled, labels, namespace)
       const reason = gap === undefined ? decision.reason : `${decision.reason}: ${gap}`
       return { ...decision, reason, selectsPod: compiled.selects?.matches(labels) ?? false }
