@@ -23,7 +23,7 @@ import { NegotiatingTransport } from './negotiating-transport.ts'
 import { type ExecOptions, type ExecResult, execInPod } from './pod-exec.ts'
 import { type LogOptions, logPath } from './pod-log.ts'
 import { objectPath, query, resourcePath } from './resource-path.ts'
-import { apiErrorFromAnswer } from './status-body.ts'
+import { apiErrorFromAnswer, htmlPage } from './status-body.ts'
 import type { Transport } from './transport.ts'
 import { readWatch } from './watch-stream.ts'
 
@@ -97,7 +97,7 @@ class ApiClient implements ClusterClient {
       clock,
       logger,
       userAgent: options.userAgent ?? 'outrigger',
-      prefix: new URL(config.server).pathname.replace(/\/+$/, ''),
+      server: config.server,
     })
     this.#discovery = new Discovery((path, call) => this.#json({ method: 'GET', path, ...call }), clock)
   }
@@ -250,12 +250,19 @@ class ApiClient implements ClusterClient {
   }
 }
 
-function parseAnswer<T>(body: Buffer, call: Call): T {
+function parseAnswer<T extends object>(body: Buffer, call: Call): T {
+  const what = `the answer to ${call.method}`
+  const text = body.toString('utf8')
+  let parsed: T | string | number | boolean | null
   try {
-    return JSON.parse(body.toString('utf8'))
+    parsed = JSON.parse(text)
   } catch (error) {
-    throw new ConnectionError(`the answer to ${call.method} is not JSON`, { cause: error, phase: 'final' })
+    const page = htmlPage(text)
+    const message = page === undefined ? `${what} is not JSON` : `${what} is ${page}, not the API server's`
+    throw new ConnectionError(message, { cause: error, phase: 'final' })
   }
+  if (typeof parsed === 'object' && parsed !== null) return parsed
+  throw new ConnectionError(`${what} is not an object`, { phase: 'final' })
 }
 
 function callOptions(options: CallOptions): CallOptions {

@@ -2,9 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SystemClock } from '@outrigger/foundation'
 import { ManualClock } from '@outrigger/foundation/testing'
-import { type Pod, resources } from '@outrigger/kube'
+import { resources } from '@outrigger/kube'
 import { afterEach, describe, expect, test } from 'vitest'
-import { WebSocketServer } from 'ws'
 import { createClient } from './api-client.ts'
 import type { ConnectionConfig } from './connection-config.ts'
 import {
@@ -13,7 +12,8 @@ import {
   startHttpProxy,
   startSocksProxy,
 } from './testing/loopback-proxy.ts'
-import { answer, pem, startLoopbackServer } from './testing/loopback-server.ts'
+import { pem, startLoopbackServer } from './testing/loopback-server.ts'
+import { everything, smallCluster, withExec, worked } from './testing/small-cluster.ts'
 
 const web = { namespace: 'default', name: 'web' }
 const closing: (() => Promise<void>)[] = []
@@ -160,76 +160,20 @@ describe('a proxy that says nothing', () => {
   })
 })
 
-const worked = { listed: 1, created: 'x', events: ['ADDED', 'BOOKMARK'], log: 'one\ntwo\n', exec: 'hi' }
-
-/** What a manager does, once. */
-async function everything(client: ReturnType<typeof createClient>) {
-  const pod = await client.get<Pod>(resources.pods, web)
-  const listed = await client.list<Pod>(resources.pods)
-  const created = await client.create<Pod>(resources.pods, { ...pod, metadata: { name: 'x' } })
-  const events: string[] = []
-  for await (const event of client.watch(resources.pods, {
-    allowBookmarks: true,
-    signal: AbortSignal.timeout(60_000),
-  }))
-    events.push(event.type)
-  let log = ''
-  for await (const chunk of client.followLog(web, { follow: true })) log += Buffer.from(chunk)
-  const { stdout } = await client.exec(web, { command: ['true'] })
-  return {
-    version: pod.metadata.labels?.['version'],
-    listed: listed.items.length,
-    created: created.metadata.name,
-    events,
-    log,
-    exec: String(stdout),
-  }
-}
-
-const handler: Parameters<typeof startLoopbackServer>[0] = (request, response) => {
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'web', labels: { version: request.httpVersion } },
-  }
-  const url = request.url ?? ''
-  if (url.includes('watch=true')) {
-    response.writeHead(200)
-    response.write(`${JSON.stringify({ type: 'ADDED', object: pod })}\n`)
-    response.end(`${JSON.stringify({ type: 'BOOKMARK', object: pod })}\n`)
-  } else if (url.includes('/log')) {
-    response.writeHead(200)
-    response.write('one\n')
-    response.end('two\n')
-  } else if (request.method === 'POST') answer(response, 201, { ...pod, metadata: { name: 'x' } })
-  else if (url.endsWith('/web')) answer(response, 200, pod)
-  else answer(response, 200, { apiVersion: 'v1', kind: 'PodList', metadata: {}, items: [pod] })
-}
-
 async function aCluster(protocol: 'h2' | 'http/1.1') {
   // Exec comes over HTTP/1.1 also where everything else comes over HTTP/2.
-  const server = await startLoopbackServer(handler, { protocol, allowHTTP1: true })
+  const server = await startLoopbackServer(smallCluster, { protocol, allowHTTP1: true })
   withExec(server.server as Server)
   closing.push(() => server.close())
   return server
 }
 
 async function aPlainCluster() {
-  const server = createServer(handler)
+  const server = createServer(smallCluster)
   withExec(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return { server, url: `http://127.0.0.1:${port}` }
-}
-
-function withExec(server: Server): void {
-  const sockets = new WebSocketServer({ noServer: true })
-  server.on('upgrade', (request, socket, head) =>
-    sockets.handleUpgrade(request, socket, head, (one) => {
-      one.send(Buffer.from('\u0001hi'))
-      one.send(Buffer.from('\u0003{"status":"Success"}'))
-    }),
-  )
 }
 
 async function behind(

@@ -2,6 +2,7 @@ import { type Clock, type Logger, messageOf } from '@outrigger/foundation'
 import { ApiError, ConnectionError } from './api-error.ts'
 import { readBody } from './body.ts'
 import type { CallOptions } from './client.ts'
+import { decoded } from './content-encoding.ts'
 import type { CredentialSource } from './credential-source.ts'
 import { retryPause } from './retry-policy.ts'
 import { apiErrorFromAnswer } from './status-body.ts'
@@ -27,22 +28,26 @@ export interface HttpCallerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly userAgent: string
-  /** Path before every path, without a slash at its end. */
-  readonly prefix: string
+  /** As in `ConnectionConfig`: its path comes before every path. */
+  readonly server: string
 }
 
 const defaultTimeout = 30_000
 /** Larger answers are refused: lists are asked for in pages. */
 const largestBody = 256 * 1024 * 1024
 const largestErrorBody = 1024 * 1024
+/** Hops from one address of the server to another. */
+const mostRedirects = 5
 
 /** Sends requests as somebody, in time, and again where that is safe. */
 export class HttpCaller {
   readonly #options: HttpCallerOptions
+  readonly #prefix: string
   readonly #warned = new Set<string>()
 
   constructor(options: HttpCallerOptions) {
     this.#options = options
+    this.#prefix = new URL(options.server).pathname.replace(/\/+$/, '')
   }
 
   /** The answer, whatever its status, after the retries `retryPause` allows. */
@@ -157,20 +162,40 @@ export class HttpCaller {
 
   async #send(call: Call, signal: AbortSignal): Promise<TransportAnswer> {
     const identity = await this.#options.credentials.headers()
-    const answer = await this.#options.transport.send({
-      method: call.method,
-      path: this.#options.prefix + call.path,
-      headers: {
-        accept: 'application/json',
-        'user-agent': this.#options.userAgent,
-        ...identity,
-        ...call.headers,
-      },
-      ...(call.body !== undefined && { body: call.body }),
-      signal,
-    })
-    if (answer.headers['warning'] !== undefined) this.#warn(answer.headers['warning'])
-    return answer
+    let path = this.#prefix + call.path
+    for (let redirects = 0; ; redirects++) {
+      const answer = await this.#options.transport.send({
+        method: call.method,
+        path,
+        headers: {
+          accept: 'application/json',
+          'user-agent': this.#options.userAgent,
+          ...identity,
+          ...call.headers,
+        },
+        ...(call.body !== undefined && { body: call.body }),
+        signal,
+      })
+      if (answer.headers['warning'] !== undefined) this.#warn(answer.headers['warning'])
+      const next =
+        call.method === 'GET' && redirects < mostRedirects ? this.#redirect(answer, path) : undefined
+      if (next === undefined) return decoded(answer)
+      answer.body.destroy()
+      path = next
+    }
+  }
+
+  /**
+   * Where an answer sends us, if that is the same server: our credentials are for no other. Only reading
+   * follows: of a write that is redirected nobody knows whether the first address acted on it.
+   */
+  #redirect(answer: TransportAnswer, path: string): string | undefined {
+    const location = answer.headers['location']
+    if (location === undefined || !redirections.has(answer.status)) return undefined
+    const origin = new URL(this.#options.server).origin
+    if (!URL.canParse(location, origin + path)) return undefined
+    const target = new URL(location, origin + path)
+    return target.origin === origin ? target.pathname + target.search : undefined
   }
 
   /** Each warning once: deprecated versions would otherwise fill the log. */
@@ -180,6 +205,8 @@ export class HttpCaller {
     this.#options.logger.debug('the API server warns', { warning })
   }
 }
+
+const redirections: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** The error a complete answer stands for. */
 function refusal(answer: TransportAnswer | Answer): ApiError | undefined {

@@ -1,4 +1,6 @@
+import { setMaxListeners } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '@outrigger/foundation'
 import { ConnectionError } from './api-error.ts'
 import type { ConnectionConfig } from './connection-config.ts'
@@ -15,8 +17,13 @@ export class Http1Transport implements Transport {
   readonly #url: URL
   readonly #closing = new AbortController()
   #connections: Http1Connections
+  #first: Duplex | undefined
 
-  constructor(config: ConnectionConfig, connector: Connector, clock: Clock) {
+  /** `first` is a connection that is open already: the next request takes it. */
+  constructor(config: ConnectionConfig, connector: Connector, clock: Clock, first?: Duplex) {
+    // As many connections as there are may be opened at the same time.
+    setMaxListeners(0, this.#closing.signal)
+    this.#first = first
     this.#config = config
     this.#connector = connector
     this.#clock = clock
@@ -25,6 +32,7 @@ export class Http1Transport implements Transport {
   }
 
   refresh(): void {
+    this.#first?.destroy()
     const old = this.#connections
     this.#connections = this.#newConnections()
     // Those in use end by themselves after their request.
@@ -33,6 +41,7 @@ export class Http1Transport implements Transport {
 
   async close(): Promise<void> {
     this.#closing.abort(new ConnectionError('the client is closed', { phase: 'final' }))
+    this.#first?.destroy()
     this.#connections.destroy()
   }
 
@@ -100,7 +109,10 @@ export class Http1Transport implements Transport {
 
   #newConnections(): Http1Connections {
     const { signal } = this.#closing
-    return new Http1Connections(this.#clock, () => {
+    return new Http1Connections(this.#clock, async () => {
+      const first = this.#first
+      this.#first = undefined
+      if (first !== undefined && !first.destroyed) return first
       if (this.#connector.isTls) return this.#connector.openTls(['http/1.1'], signal)
       if (this.#connector.forwarding !== undefined) return this.#connector.openToProxy(signal)
       return this.#connector.openPlain(signal)

@@ -34,7 +34,16 @@ export class NegotiatingTransport implements Transport {
   async send(request: TransportRequest): Promise<TransportAnswer> {
     for (;;) {
       if (this.#closing.signal.aborted) throw this.#closing.signal.reason
-      if (this.#plain !== undefined) return this.#plain.send(request)
+      if (this.#plain !== undefined) {
+        try {
+          return await this.#plain.send(request)
+        } catch (error) {
+          // The server has learned HTTP/2 meanwhile and speaks nothing else. Nothing was sent.
+          if (!isAlpnRefusal(error)) throw error
+          this.#plain = undefined
+          continue
+        }
+      }
       const session = this.#sessionWithRoom()
       if (session !== undefined) return session.send(request)
       this.#connecting ??= this.#connect().finally(() => {
@@ -73,8 +82,9 @@ export class NegotiatingTransport implements Transport {
     const generation = this.#generation
     const socket = await this.#connector.openTls(['h2', 'http/1.1'], this.#closing.signal)
     if (socket.alpnProtocol !== 'h2') {
-      socket.destroy()
-      this.#plain = new Http1Transport(this.#config, this.#connector, this.#clock)
+      this.#plain = new Http1Transport(this.#config, this.#connector, this.#clock, socket)
+      if (generation !== this.#generation) this.#plain.refresh()
+      if (this.#closing.signal.aborted) await this.#plain.close()
       return
     }
     const session = new Http2Session(this.#config.server, socket, this.#clock, () =>
@@ -84,6 +94,13 @@ export class NegotiatingTransport implements Transport {
     if (generation !== this.#generation) session.drain()
     if (this.#closing.signal.aborted) session.destroy(this.#closing.signal.reason)
   }
+}
+
+function isAlpnRefusal(error: unknown): boolean {
+  const cause: unknown = error instanceof ConnectionError ? error.cause : undefined
+  return (
+    cause instanceof Error && 'code' in cause && cause.code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
+  )
 }
 
 /** `work`, but no longer than until `signal` aborts; `work` itself goes on. */
