@@ -82,6 +82,8 @@ export function addInjectCommand(program: Command, environment: Environment): vo
 
 /** Prints manifests injected, or what changes, or why. @throws UserError before anything is printed. */
 export async function runInjection(settings: InjectSettings, environment: Environment): Promise<void> {
+  if (settings.diff && settings.output === 'json')
+    throw new UserError('--diff is for people and has no JSON', 'leave out --diff or -o json')
   const sources = [...settings.filename, ...(settings.sidecarSets ?? [])]
   refuseRepeatedInput(sources)
   const manifests = await readManifests(settings.filename, environment)

@@ -206,6 +206,10 @@ describe('a command line that is wrong', () => {
     ],
     ['help rollout foo', 'there is no command rollout foo; outrigger rollout --help lists those there are'],
     ['explain pod a/b/c', 'a/b/c is not a pod; write NAMESPACE/NAME'],
+    [
+      'inject -f workloads.yaml --diff -o json',
+      '--diff is for people and has no JSON; leave out --diff or -o json',
+    ],
     ['explain pod a/b -n c', 'a/b names namespace a, and -n c; give one of the two'],
   ])('%s is answered in one line with a remedy', async (line, message) => {
     expect(await runRecorded(line.split(' '), inInject)).toEqual({

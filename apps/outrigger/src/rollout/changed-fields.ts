@@ -24,11 +24,18 @@ const podFields: ReadonlySet<string> = new Set([
 
 /** Where a SidecarSet differs from what its spec was before, in the order of the fields' names; null and empty count as absent. */
 export function changedFields(before: SidecarSetSpec, after: SidecarSet): ChangedField[] {
-  return differences(before, after.spec, ['spec']).map(({ steps, ...change }) => ({
-    field: steps.reduce((path, step) => `${path}${step.startsWith('[') ? '' : '.'}${step}`),
-    ...change,
-    reaches: reachOf(steps, after),
-  }))
+  return differences(before, after.spec, ['spec'])
+    .map(({ steps, ...change }) => ({
+      field: steps.reduce((path, step) => `${path}${step.startsWith('[') ? '' : '.'}${step}`),
+      ...change,
+      reaches: reachOf(steps, after),
+    }))
+    .filter((change) => change.reaches !== 'no pod' || !isSameSwitch(change))
+}
+
+/** What the manager is told by a switch that is off and by one that is absent is the same. */
+function isSameSwitch({ before = false, after = false }: Pick<ChangedField, 'before' | 'after'>): boolean {
+  return before === false && after === false
 }
 
 /** Fields that keep a running pod, which has the content `before`, from taking the present one in place. */

@@ -404,6 +404,7 @@ describe('the fields that changed', () => {
       'spec.volumes[v].hostPath: on recreation',
     ])
     expect(fieldsOf(after, after)).toEqual([])
+    expect(fieldsOf(version('logs:1', { paused: false }), version('logs:1'))).toEqual([])
   })
 
   it('do not reach running pods where nothing is updated, or native sidecars are not', () => {
