@@ -8,6 +8,7 @@ import { managerAbsence } from '../cluster/manager-absence.ts'
 import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
+import { countOf } from '../rendering/count.ts'
 import { formatProgressLine } from '../rendering/progress-bar.ts'
 import { parseDuration } from '../rollout/parse-duration.ts'
 import {
@@ -168,8 +169,12 @@ async function keptBySelector(
 
 async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<string> {
   const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-  const { blockers } = judgeRollout(sidecarSet, pods, picture.namespace)
-  return blockers[0] ?? 'updated pods are not ready yet, or the manager has not counted them'
+  const { blockers, pods: progress } = judgeRollout(sidecarSet, pods, picture.namespace)
+  const changing = progress.filter(({ standing }) => standing === 'changing')
+  const [first] = changing
+  if (blockers[0] !== undefined) return blockers[0]
+  if (first === undefined) return 'the manager has not counted all pods yet'
+  return `${countOf(changing.length, 'pod')} on the way: ${first.pod}: ${first.reason}`
 }
 
 interface Screen {

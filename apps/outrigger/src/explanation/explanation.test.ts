@@ -167,6 +167,22 @@ describe('a pod among thousands of SidecarSets', () => {
 })
 
 describe('a running pod', () => {
+  it('waits for the end of sidecars that outlive its own containers', () => {
+    const ended = (name: string) => ({
+      ...{ name, image: 'a', imageID: 'a', ready: false, restartCount: 0 },
+      state: { terminated: { exitCode: 0 } },
+    })
+    const job = injectedPod(webPod({ spec: { restartPolicy: 'Never' } }), logs())
+    const running = job.status?.containerStatuses?.filter(({ name }) => name !== 'web') ?? []
+    const alone: Pod = { ...job, status: { ...job.status, containerStatuses: [...running, ended('web')] } }
+    expect(explainPod(alone, pictureWith([logs()]), [alone]).waiting).toEqual([
+      expect.stringMatching(/^the end of logs: the pod's own containers have ended\. .* native sidecars/),
+    ])
+    const over: Pod = { ...job, status: { ...job.status, containerStatuses: [ended('logs'), ended('web')] } }
+    expect(explainPod(over, pictureWith([logs()]), [over]).waiting).toEqual([])
+    expect(explainPod(job, pictureWith([logs()]), [job]).waiting).toEqual([])
+  })
+
   it('waits for readiness gates by name', () => {
     const gated = webPod({
       isReady: false,
@@ -217,6 +233,18 @@ describe('the explanation of a SidecarSet', () => {
     expect(shown({})).toContain('may change now')
     expect(shown({ paused: true })).not.toContain('may change now')
     expect(shown({ partition: 1 })).not.toContain('may change now')
+  })
+
+  it('tells pods that are never injected from those that are missing it', () => {
+    const own = { ...webPod(), metadata: { ...webPod().metadata, namespace: 'kruise-system' } }
+    const explanation = explainSidecarSet(logs(), pictureWith([logs()]), [own, webPod()])
+    expect(explanation).toMatchObject({
+      missing: ['shop/web'],
+      leftAlone: [{ namespace: 'kruise-system', pods: 1 }],
+    })
+    expect(formatSidecarSet(explanation, paint)).toContain(
+      "  Pods that match and are never injected\n    1 pod: namespace kruise-system is the manager's own\n",
+    )
   })
 
   it('says that nobody manages it', () => {

@@ -21,6 +21,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
     managerAbsence,
     rollout,
     missing,
+    leftAlone,
     references,
     conditions,
   } = explanation
@@ -48,6 +49,10 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
     section('  Trouble', managerAbsence === undefined ? '' : `    ${paint.warning(managerAbsence)}\n`),
     section('  Pods not there yet', podTable(behind, paint)),
     section('  Pods that match and do not carry it', missingTable(missing)),
+    section(
+      '  Pods that match and are never injected',
+      leftAlone.map(({ pods, reason }) => `    ${countOf(pods, 'pod')}: ${reason}\n`).join(''),
+    ),
     referenceTable(references, sidecarSet, paint),
     section('  The manager says', conditions.map((text) => `    ${text}\n`).join('')),
   ].join('')
@@ -69,9 +74,10 @@ function strategyText({
   ]
   const isDone = updated === matched
   const turns: readonly PodFate[] = ['moves-now', 'waits-for-budget']
-  if (budget.unavailable.length > 0 || pods.some(({ fate }) => turns.includes(fate)))
+  const isWaiting = pods.some(({ fate }) => turns.includes(fate))
+  if (budget.unavailable.length > 0 || isWaiting)
     parts.push(
-      `${countOf(budget.unavailable.length, 'updated pod')} not ready, so ${budget.left} more may change now`,
+      `${countOf(budget.unavailable.length, 'updated pod')} not ready${isWaiting ? `, so ${budget.left} more may change now` : ''}`,
     )
   if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)

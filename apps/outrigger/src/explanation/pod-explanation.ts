@@ -10,13 +10,13 @@ import {
   revisionNameOf,
 } from '@outrigger/injection'
 import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
-import { defaultNames } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { countOf } from '../rendering/count.ts'
 import { unmetGates } from '../rollout/pod-readiness.ts'
 import { judgeRollout, type RecordedContents } from '../rollout/rollout-state.ts'
 import { failurePolicyOf } from './failure-policy.ts'
 import { type DestinationStory, type ReferenceStory, referencesOf, storyOf } from './injection-explanation.ts'
+import { whyLeftAlone } from './left-alone.ts'
 import { type SidecarSetVerdict, verdictsFor } from './sidecar-set-verdict.ts'
 
 /** How one SidecarSet and one running pod stand to each other. */
@@ -110,11 +110,6 @@ export function explainPod(
   }
 }
 
-/** What the webhooks leave alone: the manager's own namespace, and those of control planes. */
-function isUnwatched({ name, labels }: NamespaceFacts): boolean {
-  return name === defaultNames.namespace || labels?.['control-plane'] !== undefined
-}
-
 function standingsOf(
   pod: Pod,
   verdicts: readonly SidecarSetVerdict[],
@@ -159,7 +154,8 @@ function standingsOf(
 }
 
 function missingReason(pod: Pod, home: NamespaceFacts, sidecarSet: SidecarSet | undefined): string {
-  if (isUnwatched(home)) return `it matches, but pods of namespace ${home.name} are never injected`
+  const leftAlone = whyLeftAlone(home)
+  if (leftAlone !== undefined) return `it matches, but its pods are never injected: ${leftAlone}`
   const born = pod.metadata.creationTimestamp ?? ''
   const made = sidecarSet?.metadata.creationTimestamp ?? ''
   if (born !== '' && made !== '' && born < made)
@@ -244,15 +240,16 @@ function containerStories({ spec, status }: Pod): ContainerStory[] {
       from: isInjected(container) ? 'injected' : 'the pod',
       image: container.image ?? '',
       isReady: known?.ready ?? false,
-      state: stateText(known),
+      state: stateText(known, container.readinessProbe !== undefined),
     }
   })
 }
 
-function stateText(status: ContainerStatus | undefined): string {
+function stateText(status: ContainerStatus | undefined, hasReadinessProbe: boolean): string {
   const { running, terminated, waiting } = status?.state ?? {}
   const restarts = status?.restartCount ? `, ${countOf(status.restartCount, 'restart')}` : ''
-  if (running) return `running${restarts}`
+  const isDoubted = hasReadinessProbe && status?.ready === false
+  if (running) return `running${restarts}${isDoubted ? ', its readiness probe has not succeeded' : ''}`
   if (terminated)
     return `ended with exit code ${terminated.exitCode} (${terminated.reason ?? 'no reason given'})${restarts}`
   if (waiting)
@@ -287,5 +284,23 @@ function waitingFor(
       )
     else if (decision === 'waiting') waiting.push(`a grant: ${message}`)
   }
-  return pod.status?.phase === 'Running' ? [...waiting, ...unmetGates(pod)] : waiting
+  return pod.status?.phase === 'Running' ? [...waiting, ...unmetGates(pod), ...outlivedBy(pod)] : waiting
+}
+
+/** Sidecars that keep a pod, whose own containers have ended for good, from its end. */
+function outlivedBy({ spec, status, metadata }: Pod): string[] {
+  const { restartPolicy = 'Always', containers } = spec
+  if (restartPolicy === 'Always' || metadata.deletionTimestamp !== undefined) return []
+  const statuses = new Map((status?.containerStatuses ?? []).map((one) => [one.name, one.state]))
+  const hasEnded = ({ name }: { readonly name: string }) => {
+    const code = statuses.get(name)?.terminated?.exitCode
+    return code === 0 || (code !== undefined && restartPolicy === 'Never')
+  }
+  const own = containers.filter((container) => !isInjected(container))
+  const left = containers.filter((container) => isInjected(container) && !hasEnded(container))
+  if (own.length === 0 || left.length === 0 || !own.every(hasEnded)) return []
+  const names = left.map(({ name }) => name).join(', ')
+  return [
+    `the end of ${names}: the pod's own containers have ended. Inject what must not outlive them as native sidecars (initContainers with restartPolicy: Always)`,
+  ]
 }

@@ -5,6 +5,7 @@ import { injectedSidecarSets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { judgeRollout, type RecordedContents, type RolloutState } from '../rollout/rollout-state.ts'
 import { type FailurePolicyStory, failurePolicyOf } from './failure-policy.ts'
+import { whyLeftAlone } from './left-alone.ts'
 
 /** Something a SidecarSet needs from another namespace. */
 export interface NeededReference {
@@ -26,8 +27,14 @@ export interface SidecarSetExplanation {
   /** Why nobody seems to manage it; absent when somebody does. */
   readonly managerAbsence?: string
   readonly rollout: RolloutState
-  /** Running pods that match and do not carry it, as `namespace/name`. */
+  /** Running pods that match, could be injected and do not carry it, as `namespace/name`. */
   readonly missing: readonly string[]
+  /** Pods that match and are never injected, by namespace. */
+  readonly leftAlone: readonly {
+    readonly namespace: string
+    readonly pods: number
+    readonly reason: string
+  }[]
   readonly references: readonly NeededReference[]
   /** What the manager says in status. */
   readonly conditions: readonly string[]
@@ -56,6 +63,17 @@ export function explainSidecarSet(
       pod.metadata.labels ?? {},
       picture.namespace(pod.metadata.namespace ?? 'default'),
     ).isInjected
+  const without = pods.filter(
+    (pod) => isActive(pod) && matches(pod) && !injectedSidecarSets(pod).includes(metadata.name),
+  )
+  const leftAloneReason = (pod: Pod) => whyLeftAlone(picture.namespace(pod.metadata.namespace ?? 'default'))
+  const counted = new Map<string, SidecarSetExplanation['leftAlone'][number]>()
+  for (const pod of without) {
+    const reason = leftAloneReason(pod)
+    const { namespace = 'default' } = pod.metadata
+    const before = counted.get(namespace)?.pods ?? 0
+    if (reason !== undefined) counted.set(namespace, { namespace, pods: before + 1, reason })
+  }
   const namespaceSelector = namespaceSelectorOf(spec)
   return {
     sidecarSet: metadata.name,
@@ -66,9 +84,8 @@ export function explainSidecarSet(
     isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
     ...(managerAbsence !== undefined && { managerAbsence }),
     rollout: judgeRollout(sidecarSet, pods, picture.namespace, recorded),
-    missing: pods
-      .filter((pod) => isActive(pod) && matches(pod) && !injectedSidecarSets(pod).includes(metadata.name))
-      .map(keyOf),
+    missing: without.filter((pod) => leftAloneReason(pod) === undefined).map(keyOf),
+    leftAlone: [...counted.values()],
     references: neededReferences(sidecarSet, picture),
     conditions: conditionTexts(status),
   }

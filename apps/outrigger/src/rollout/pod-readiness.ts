@@ -3,6 +3,7 @@ import type { ContainerStatus, Pod } from '@outrigger/kube'
 /** What keeps a pod from being ready, in a few words: a container, or a readiness gate; `undefined` when nothing tells. */
 export function whyNotReady(pod: Pod): string | undefined {
   const { spec, status } = pod
+  if (!spec.nodeName) return 'it has no node yet'
   const natives = new Set(
     (spec.initContainers ?? [])
       .filter(({ restartPolicy }) => restartPolicy === 'Always')
