@@ -46,10 +46,13 @@ beforeEach(() => {
 afterEach(() => stop())
 
 let isMarking = false
+/** Throws what the API server would answer to a deletion. */
+let mayDelete: () => void = () => {}
 let deleted: string[] = []
 
 async function start() {
   deleted = []
+  mayDelete = () => {}
   const options = {
     client: {
       get: cluster.get.bind(cluster) as MemoryCluster['get'],
@@ -62,10 +65,11 @@ async function start() {
       delete: async (
         resource: Parameters<MemoryCluster['delete']>[0],
         key: Parameters<MemoryCluster['delete']>[1],
-        call?: { readonly preconditions?: object },
+        call?: { readonly preconditions?: object; readonly dryRun?: boolean },
       ) => {
         const { metadata } = await cluster.get(resource, key)
         expect(call?.preconditions).toEqual({ uid: metadata.uid, resourceVersion: metadata.resourceVersion })
+        if (call?.dryRun) return void mayDelete()
         await cluster.delete(resource, key)
         const gone = pods.store.get(`${key.namespace}/${key.name}`)
         if (gone !== undefined) pods.remove(gone)
@@ -258,13 +262,11 @@ describe('a pod that overflowed to a virtual node of a stock API server', () => 
     expect(said.at(-1)?.draft.message).toContain('5 attempts to replace pods of ReplicaSet web brought none')
   })
 
-  it('that may not be deleted waits, and says what is missing', async () => {
-    const before = cluster.refuse
-    cluster.refuse = (verb, resource, key) => {
-      if (verb === 'delete') throw new ApiError(403, { reason: 'Forbidden', message: 'cannot delete pods' })
-      before(verb, resource, key)
-    }
+  it('that may not be deleted is not marked, waits, and says what is missing', async () => {
     await start()
+    mayDelete = () => {
+      throw new ApiError(403, { reason: 'Forbidden', message: 'cannot delete pods' })
+    }
     await overflowed('web-1')
     await clock.advance(5_000)
     expect(said[0]?.draft).toMatchObject({
@@ -273,5 +275,13 @@ describe('a pod that overflowed to a virtual node of a stock API server', () => 
         'It could not be replaced: cannot delete pods (outrigger install --replace-overflow-pods gives',
       ),
     })
+    await clock.advance(120_000)
+    const { metadata } = await cluster.get<Pod>(resources.pods, { namespace: 'shop', name: 'web-1' })
+    expect(metadata.annotations ?? {}).not.toHaveProperty(['outrigger.dev/replaced-for-sidecars'])
+    expect(deleted).toEqual([])
+    // Once it is allowed, the pod is marked and deleted as any other.
+    mayDelete = () => {}
+    await clock.advance(600_000)
+    expect(deleted).toEqual(['shop/web-1'])
   })
 })

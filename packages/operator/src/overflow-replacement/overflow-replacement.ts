@@ -156,15 +156,20 @@ class Replacement implements OverflowReplacement {
     }
   }
 
-  /** Marked anew at each turn, so that every replica counts its hint from now. */
+  /**
+   * Marked anew at each turn, so that every replica counts its hint from now. The mark promises a deletion, so that is tried
+   * first, without doing it: who may not delete, or is kept from it, must not mark.
+   */
   async #mark(live: Pod, owner: ReplaceableOwner, signal: AbortSignal): Promise<Outcome> {
     const { clock, client } = this.#options
     const { uid = '', resourceVersion } = live.metadata
+    const key = parseKey(keyOf(live))
+    await client.delete(resources.pods, key, { preconditions: preconditionsOf(live), dryRun: true, signal })
     const mark = replacementMark(uid, formatMicroTime(clock.now()))
     const body = {
       metadata: { uid, resourceVersion, annotations: { [podAnnotations.replacementMark]: mark } },
     }
-    await client.patch<Pod>(resources.pods, parseKey(keyOf(live)), { type: 'merge', body }, { signal })
+    await client.patch<Pod>(resources.pods, key, { type: 'merge', body }, { signal })
     this.#pace.marked(owner.key, uid)
     return lookAgain(settleTime)
   }
@@ -174,9 +179,8 @@ class Replacement implements OverflowReplacement {
    * pods. The versions make sure that it is still the pod that was judged not to have started.
    */
   async #delete(live: Pod, { owner, missing }: Step, signal: AbortSignal): Promise<Outcome> {
-    const { uid, resourceVersion } = live.metadata
-    const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) }
-    this.#pace.leaving(owner.key, uid ?? '')
+    const preconditions = preconditionsOf(live)
+    this.#pace.leaving(owner.key, live.metadata.uid ?? '')
     await this.#options.client.delete(resources.pods, parseKey(keyOf(live)), { preconditions, signal })
     const message = `${missing}. It was deleted before it started, so that ${nameOf(owner)} makes one that is sent to a virtual node and gets them at creation`
     this.#say(live, { type: 'Normal', reason: 'PodReplacedForSidecars', message })
@@ -219,6 +223,11 @@ class Replacement implements OverflowReplacement {
     const queue = this.#waiting.get(owner)
     if (queue?.delete(pod) && queue.size === 0) this.#waiting.delete(owner)
   }
+}
+
+/** This very state of this very pod. */
+function preconditionsOf({ metadata: { uid, resourceVersion } }: Pod) {
+  return { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) }
 }
 
 interface Step {
