@@ -1,7 +1,7 @@
 import { UserError } from '@outrigger/foundation'
 import { formatYaml, type KubeObject } from '@outrigger/kube'
 import type { Command } from 'commander'
-import type { Environment } from '../environment.ts'
+import { absolutePath, type Environment } from '../environment.ts'
 import { formatInjection } from '../explanation/format-injection.ts'
 import { pictureOf } from '../manifests/cluster-picture.ts'
 import { type InjectedManifest, injectManifests } from '../manifests/inject-manifests.ts'
@@ -88,7 +88,11 @@ export async function runInjection(settings: InjectSettings, environment: Enviro
   refuseRepeatedInput(sources)
   const manifests = await readManifests(settings.filename, environment)
   refuseNothing(manifests, settings.filename)
-  const facts = await readManifests(settings.sidecarSets ?? [], environment)
+  // One file may be given as both, in a folder for example.
+  const known = new Set(manifests.map((manifest) => identityOf(manifest, environment)))
+  const facts = (await readManifests(settings.sidecarSets ?? [], environment)).filter(
+    (manifest) => !known.has(identityOf(manifest, environment)),
+  )
   const picture = pictureOf([...manifests, ...facts])
   if (picture.sidecarSets.size === 0)
     throw new UserError(`there is no SidecarSet in ${namesOf(sources)}`, 'name its file with -s')
@@ -100,6 +104,10 @@ export async function runInjection(settings: InjectSettings, environment: Enviro
     isForManager: settings.forManager,
   })
   environment.writeOut(outputOf(injected, settings, paintFor(environment)))
+}
+
+function identityOf({ file, line, item }: Manifest, environment: Environment): string {
+  return `${absolutePath(environment, file)}:${line}:${item ?? ''}`
 }
 
 function outputOf(injected: readonly InjectedManifest[], settings: InjectSettings, paint: Paint): string {

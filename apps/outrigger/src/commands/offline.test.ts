@@ -68,6 +68,35 @@ describe('inject', () => {
     expect(authored).not.toContain('kruise.io/sidecarset-hash')
   })
 
+  it('takes a file that is given twice once', async () => {
+    const once = await runRecorded(injectAll, inInject)
+    const sources = ['-s', 'sidecarsets.yaml', '-s', join(inInject.workingDirectory, 'sidecarsets.yaml')]
+    expect(await runRecorded(['inject', '-f', 'workloads.yaml', ...sources.slice(0, 2)], inInject)).toEqual(
+      once,
+    )
+    const both = await runRecorded(
+      ['inject', '-f', 'workloads.yaml', '-f', 'sidecarsets.yaml', ...sources],
+      inInject,
+    )
+    expect(both).toMatchObject({ error: '', exitCode: 0 })
+  })
+
+  it('warns of sidecars that a Job would wait for', async () => {
+    const job = (labels: string) =>
+      `apiVersion: batch/v1\nkind: Job\nmetadata: {name: a, namespace: shop}\nspec: {template: {metadata: {labels: {app: web${labels}}}, spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}\n`
+    const set = (container: string) =>
+      `---\napiVersion: apps.kruise.io/v1alpha1\nkind: SidecarSet\nmetadata: {name: s}\nspec: {selector: {matchLabels: {app: web}}, updateStrategy: {type: NotUpdate}, ${container}}\n`
+    const ordinary = 'containers: [{name: side, image: b, env: [{name: ECI_CONTAINER_TYPE, value: sidecar}]}]'
+    const native = 'initContainers: [{name: side, image: b, restartPolicy: Always}]'
+    const explained = async (input: string) =>
+      (await runRecorded(['inject', '-f', '-', '--explain'], { ...inInject, input })).out
+    const warning =
+      /Warnings\n {4}the pod does not end before side does, though its own containers may; inject .* native/
+    expect(await explained(job('') + set(ordinary))).toMatch(warning)
+    expect(await explained(job(', alibabacloud.com/eci: "true"') + set(ordinary))).not.toMatch(warning)
+    expect(await explained(job('') + set(native))).not.toMatch(warning)
+  })
+
   it('lets ordinary pods keep records of an injection before, as a manager does', async () => {
     const input =
       'apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {kruise.io/sidecarset-hash: "{}"}}\nspec: {containers: [{name: a, image: b}]}\n'

@@ -176,7 +176,9 @@ describe('a running pod', () => {
     const running = job.status?.containerStatuses?.filter(({ name }) => name !== 'web') ?? []
     const alone: Pod = { ...job, status: { ...job.status, containerStatuses: [...running, ended('web')] } }
     expect(explainPod(alone, pictureWith([logs()]), [alone]).waiting).toEqual([
-      expect.stringMatching(/^the end of logs: the pod's own containers have ended\. .* native sidecars/),
+      expect.stringMatching(
+        /^the end of logs, while the pod's own containers have ended; inject .* native sidecars/,
+      ),
     ])
     const over: Pod = { ...job, status: { ...job.status, containerStatuses: [ended('logs'), ended('web')] } }
     expect(explainPod(over, pictureWith([logs()]), [over]).waiting).toEqual([])

@@ -11,6 +11,7 @@ import {
 import type { Pod } from '@outrigger/kube'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { type ContainerOrigin, originsOf } from './origins.ts'
+import { nativeRemedy, outlivingSidecars } from './outliving-sidecars.ts'
 import { type SidecarSetVerdict, verdictsFor } from './sidecar-set-verdict.ts'
 
 /** Where a pod will run, as far as that is known. */
@@ -96,9 +97,17 @@ export function explainInjection(
       volumes: effective.volumes,
       fields: fieldChanges(pod, injected),
       references: referencesOf(injected, picture),
-      warnings: effective.warnings,
+      warnings: [...effective.warnings, ...endWarnings(injected, destination.node === 'virtual' || isLate)],
     },
   }
+}
+
+function endWarnings(injected: Pod, isOnVirtualNode: boolean): string[] {
+  const names = outlivingSidecars(injected, isOnVirtualNode).map(({ name }) => name)
+  if (names.length === 0) return []
+  return [
+    `the pod does not end before ${names.join(', ')} ${names.length === 1 ? 'does' : 'do'}, though its own containers may; ${nativeRemedy}`,
+  ]
 }
 
 /** What happens once a pod has come to a virtual node: it is labelled, and gets what may still be added. */

@@ -17,6 +17,7 @@ import { judgeRollout, type RecordedContents } from '../rollout/rollout-state.ts
 import { failurePolicyOf } from './failure-policy.ts'
 import { type DestinationStory, type ReferenceStory, referencesOf, storyOf } from './injection-explanation.ts'
 import { whyLeftAlone } from './left-alone.ts'
+import { nativeRemedy, outlivingSidecars } from './outliving-sidecars.ts'
 import { type SidecarSetVerdict, verdictsFor } from './sidecar-set-verdict.ts'
 
 /** How one SidecarSet and one running pod stand to each other. */
@@ -284,11 +285,14 @@ function waitingFor(
       )
     else if (decision === 'waiting') waiting.push(`a grant: ${message}`)
   }
-  return pod.status?.phase === 'Running' ? [...waiting, ...unmetGates(pod), ...outlivedBy(pod)] : waiting
+  return pod.status?.phase === 'Running'
+    ? [...waiting, ...unmetGates(pod), ...outlivedBy(pod, node === 'virtual')]
+    : waiting
 }
 
 /** Sidecars that keep a pod, whose own containers have ended for good, from its end. */
-function outlivedBy({ spec, status, metadata }: Pod): string[] {
+function outlivedBy(pod: Pod, isOnVirtualNode: boolean): string[] {
+  const { spec, status, metadata } = pod
   const { restartPolicy = 'Always', containers } = spec
   if (restartPolicy === 'Always' || metadata.deletionTimestamp !== undefined) return []
   const statuses = new Map((status?.containerStatuses ?? []).map((one) => [one.name, one.state]))
@@ -297,10 +301,8 @@ function outlivedBy({ spec, status, metadata }: Pod): string[] {
     return code === 0 || (code !== undefined && restartPolicy === 'Never')
   }
   const own = containers.filter((container) => !isInjected(container))
-  const left = containers.filter((container) => isInjected(container) && !hasEnded(container))
+  const left = outlivingSidecars(pod, isOnVirtualNode).filter((container) => !hasEnded(container))
   if (own.length === 0 || left.length === 0 || !own.every(hasEnded)) return []
   const names = left.map(({ name }) => name).join(', ')
-  return [
-    `the end of ${names}: the pod's own containers have ended. Inject what must not outlive them as native sidecars (initContainers with restartPolicy: Always)`,
-  ]
+  return [`the end of ${names}, while the pod's own containers have ended; ${nativeRemedy}`]
 }

@@ -53,10 +53,18 @@ export function injectManifests(
         explanation: injected.explanation,
       }
     } catch (error) {
-      if (error instanceof InjectionFailure) fail(`cannot be injected: ${error.message}`)
+      if (error instanceof InjectionFailure)
+        fail(`cannot be injected: ${error.message}`, offlineRemedy(error))
       throw error
     }
   })
+}
+
+/** Only a cluster records revisions. */
+function offlineRemedy({ message }: InjectionFailure): string | undefined {
+  return message.endsWith('is not recorded')
+    ? 'without a cluster nothing is: leave injectionStrategy.revision out of what you preview'
+    : undefined
 }
 
 function refuseWhatAdmissionRefuses(

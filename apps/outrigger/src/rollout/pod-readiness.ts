@@ -34,8 +34,9 @@ function containerText({ name, ready, state, lastState }: ContainerStatus): stri
   if (ready) return undefined
   const { running, terminated, waiting } = state ?? {}
   if (waiting?.reason !== undefined) {
-    const cause =
-      waiting.message ?? (lastState?.terminated && `it ended with ${lastState.terminated.exitCode}`)
+    const ended = lastState?.terminated && `it ended with exit code ${lastState.terminated.exitCode}`
+    // A back-off says only that it ended, and how long it waits.
+    const cause = waiting.reason === 'CrashLoopBackOff' && ended ? ended : waiting.message
     return `container ${name} waits: ${waiting.reason}${cause ? ` (${cause})` : ''}`
   }
   if (terminated !== undefined) return `container ${name} ended with exit code ${terminated.exitCode}`

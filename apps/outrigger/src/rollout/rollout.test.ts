@@ -121,13 +121,13 @@ describe('what keeps a pod from being updated', () => {
           {
             name: 'logs',
             ready: false,
-            state: { waiting: { reason: 'CrashLoopBackOff' } },
+            state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 20s' } },
             lastState: { terminated: { exitCode: 3 } },
           },
         ],
       },
       {},
-      'container logs waits: CrashLoopBackOff (it ended with 3)',
+      'container logs waits: CrashLoopBackOff (it ended with exit code 3)',
     ],
     [
       { containerStatuses: [{ name: 'logs', ready: false, state: { running: {} } }] },
