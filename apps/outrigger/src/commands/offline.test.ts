@@ -41,6 +41,8 @@ describe('inject', () => {
     expect((await runRecorded([...injectAll, '--diff'], onTerminal)).out).toContain('\u001b[32m+')
     const colorless = { ...onTerminal, variables: { NO_COLOR: '1' } }
     expect((await runRecorded([...injectAll, '--diff'], colorless)).out).toBe(out)
+    const dumb = { ...onTerminal, variables: { TERM: 'dumb' } }
+    expect((await runRecorded([...injectAll, '--diff'], dumb)).out).toBe(out)
   })
 
   it('gives the reason of every choice', async () => {

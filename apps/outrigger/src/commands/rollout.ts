@@ -9,6 +9,7 @@ import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { countOf } from '../rendering/count.ts'
+import { obeysCommands } from '../rendering/paint.ts'
 import { formatProgressLine } from '../rendering/progress-bar.ts'
 import { parseDuration } from '../rollout/parse-duration.ts'
 import {
@@ -187,7 +188,9 @@ function screenFor(
   { watch, output }: Pick<StatusSettings, 'watch' | 'output'>,
 ): Screen {
   if (output === 'json') return linewise(environment, (progress) => JSON.stringify(statusObject(progress)))
-  return environment.isTerminal && watch ? redrawing(environment) : linewise(environment, ({ text }) => text)
+  return obeysCommands(environment) && watch
+    ? redrawing(environment)
+    : linewise(environment, ({ text }) => text)
 }
 
 function statusObject({ sidecarSet, isDone, text, counts, blocker }: RolloutProgress): object {

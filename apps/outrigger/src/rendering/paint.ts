@@ -10,9 +10,17 @@ export interface Paint {
   warning(text: string): string
 }
 
-/** Colors on a terminal only, and not if `NO_COLOR` is set (no-color.org). */
+/** Colors on a terminal that understands them, and not if `NO_COLOR` is set (no-color.org). */
 export function paintFor(environment: Pick<Environment, 'isTerminal' | 'variables'>): Paint {
-  return createPaint(environment.isTerminal && !environment.variables['NO_COLOR'])
+  return createPaint(obeysCommands(environment) && !environment.variables['NO_COLOR'])
+}
+
+/** Whether a person looks at a terminal that does more than print: some editors and serial lines say they cannot. */
+export function obeysCommands({
+  isTerminal,
+  variables,
+}: Pick<Environment, 'isTerminal' | 'variables'>): boolean {
+  return isTerminal && variables['TERM'] !== 'dumb'
 }
 
 export function createPaint(isColored: boolean): Paint {
