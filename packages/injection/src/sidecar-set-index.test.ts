@@ -1,3 +1,4 @@
+import { sidecarSetErrors } from '@outrigger/api'
 import type { LabelSelector } from '@outrigger/kube'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
@@ -79,3 +80,47 @@ it('does not look at SidecarSets of other labels or namespaces, however many the
   index.delete('app-7')
   expect(namesOf({ tier: 'web', app: 'app-7' }, 'ns-9')).not.toContain('app-7')
 })
+
+it('finds among many everything that a SidecarSet conflicts with', () => {
+  const someSet = fc.record({
+    name: fc.constantFrom('p', 'q', 'r', 's', 't', 'u'),
+    selector: someSelector.filter(selectsSomething),
+    namespaceSelector: someNamespaceSelector,
+  })
+  fc.assert(
+    fc.property(fc.array(someSet, { maxLength: 12 }), someSet, (changes, one) => {
+      const setOf = ({ name, selector, namespaceSelector }: typeof one) =>
+        sidecarSet(name, {
+          selector,
+          ...(namespaceSelector && { namespaceSelector }),
+          containers: [{ name: 'agent', image: 'agent:1' }],
+        })
+      const index = new SidecarSetIndex()
+      for (const change of changes) index.set(setOf(change))
+      for (const { name } of changes.slice(0, 2)) index.delete(name)
+      const messages = (others: Iterable<ReturnType<typeof compileSidecarSet>>) =>
+        sidecarSetErrors(setOf(one), { others: [...others].map((other) => other.sidecarSet) })
+          .map(({ detail }) => detail)
+          .sort()
+      expect(messages(index.rivalsOf(setOf(one)))).toEqual(messages(index.values()))
+    }),
+  )
+})
+
+it('asks none of those that demand another value of a label, however many there are', () => {
+  const index = new SidecarSetIndex()
+  for (let i = 0; i < 2000; i++)
+    index.set(sidecarSet(`app-${i}`, { selector: { matchLabels: { app: `app-${i}` } } }))
+  index.set(sidecarSet('by-team', { selector: { matchLabels: { team: 'x' } } }))
+  const another = sidecarSet('new', { selector: { matchLabels: { app: 'app-7' } } })
+  expect(
+    index
+      .rivalsOf(another)
+      .map(({ sidecarSet: { metadata } }) => metadata.name)
+      .sort(),
+  ).toEqual(['app-7', 'by-team'])
+})
+
+/** An empty selector selects nothing, and one that cannot be understood neither. */
+const selectsSomething = (selector: LabelSelector) =>
+  compileSidecarSet(sidecarSet('any', { selector })).selects !== undefined

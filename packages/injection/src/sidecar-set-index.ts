@@ -33,6 +33,8 @@ export class SidecarSetIndex {
   readonly #compiled = new Map<string, CompiledSidecarSet>()
   readonly #anchors = new Map<string, readonly string[]>()
   readonly #buckets = new Map<string, Set<CompiledSidecarSet>>()
+  /** The anchors that have buckets, by what they are about: a pod has at most one of each. */
+  readonly #groups = new Map<string, Set<string>>()
 
   constructor(sidecarSets: Iterable<SidecarSet> = []) {
     for (const sidecarSet of sidecarSets) this.set(sidecarSet)
@@ -62,8 +64,12 @@ export class SidecarSetIndex {
     this.#anchors.set(name, anchors)
     for (const anchor of anchors) {
       const bucket = this.#buckets.get(anchor)
-      if (bucket === undefined) this.#buckets.set(anchor, new Set([compiled]))
-      else bucket.add(compiled)
+      if (bucket !== undefined) bucket.add(compiled)
+      else {
+        this.#buckets.set(anchor, new Set([compiled]))
+        const group = this.#groups.get(groupOf(anchor)) ?? new Set()
+        this.#groups.set(groupOf(anchor), group.add(anchor))
+      }
     }
   }
 
@@ -74,7 +80,11 @@ export class SidecarSetIndex {
     for (const anchor of this.#anchors.get(name) ?? []) {
       const bucket = this.#buckets.get(anchor)
       bucket?.delete(compiled)
-      if (bucket?.size === 0) this.#buckets.delete(anchor)
+      if (bucket?.size !== 0) continue
+      this.#buckets.delete(anchor)
+      const group = this.#groups.get(groupOf(anchor))
+      group?.delete(anchor)
+      if (group?.size === 0) this.#groups.delete(groupOf(anchor))
     }
     this.#anchors.delete(name)
   }
@@ -96,16 +106,26 @@ export class SidecarSetIndex {
     )
   }
 
+  /**
+   * Every SidecarSet that could select a pod which this one selects, itself among them, and some that could not. Those that
+   * demand another value of a label that this one demands, or another namespace, are not looked at.
+   */
+  rivalsOf(sidecarSet: SidecarSet): CompiledSidecarSet[] {
+    const demanded = new Map<string, readonly string[]>()
+    for (const anchors of anchorsOf(sidecarSet)) {
+      const [group] = anchors.map(groupOf)
+      if (group !== undefined && !demanded.has(group)) demanded.set(group, anchors)
+    }
+    const found = new Set<CompiledSidecarSet>()
+    for (const [group, anchors] of this.#groups)
+      for (const anchor of demanded.get(group) ?? anchors)
+        for (const compiled of this.#buckets.get(anchor) ?? []) found.add(compiled)
+    return [...found]
+  }
+
   /** Of several true choices the one whose buckets are the emptiest now. */
-  #bestAnchors({ spec }: SidecarSet): readonly string[] {
-    const choices = [
-      ...anchorChoices(namespaceSelectorOf(spec), (key, value) =>
-        key === namespaceNameLabel && value !== undefined ? namespaceAnchor(value) : undefined,
-      ),
-      ...anchorChoices(spec.selector, (key, value) =>
-        value === undefined ? keyAnchor(key) : labelAnchor(key, value),
-      ),
-    ]
+  #bestAnchors(sidecarSet: SidecarSet): readonly string[] {
+    const choices = anchorsOf(sidecarSet)
     const fullness = (anchors: readonly string[]) =>
       anchors.reduce((sum, anchor) => sum + (this.#buckets.get(anchor)?.size ?? 0), 0)
     return (
@@ -121,6 +141,23 @@ const anywhere = '*'
 const namespaceAnchor = (name: string) => `n ${name}`
 const labelAnchor = (key: string, value: string) => `l ${key}=${value}`
 const keyAnchor = (key: string) => `k ${key}`
+
+/** What an anchor is about: the label it demands a value of, or the namespace. Where no value is demanded, itself. */
+function groupOf(anchor: string): string {
+  if (anchor.startsWith('n ')) return 'n'
+  return anchor.startsWith('l ') ? anchor.slice(0, anchor.indexOf('=')) : anchor
+}
+
+function anchorsOf({ spec }: SidecarSet): string[][] {
+  return [
+    ...anchorChoices(namespaceSelectorOf(spec), (key, value) =>
+      key === namespaceNameLabel && value !== undefined ? namespaceAnchor(value) : undefined,
+    ),
+    ...anchorChoices(spec.selector, (key, value) =>
+      value === undefined ? keyAnchor(key) : labelAnchor(key, value),
+    ),
+  ]
+}
 
 /** Each choice: anchors of which every match has at least one. */
 function anchorChoices(

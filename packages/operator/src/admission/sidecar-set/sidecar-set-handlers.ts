@@ -1,4 +1,5 @@
 import {
+  canaryBaseOf,
   convertSidecarSet,
   defaultSidecarSet,
   isNativeSidecar,
@@ -68,7 +69,7 @@ export function createSidecarSetValidator(
     const patches = (request.object as Partial<SidecarSet> | undefined)?.spec?.patchPodMetadata
     const allowed = whitelist && Array.isArray(patches) && patches.length > 0 ? await whitelist() : undefined
     return guarded(request, (sidecarSet) => {
-      const others = [...known.values()].map((compiled) => compiled.sidecarSet)
+      const others = rivalsAndBase(sidecarSet, known)
       const old = request.oldObject as SidecarSet | undefined
       const errors = sidecarSetErrors(sidecarSet, {
         others,
@@ -80,6 +81,13 @@ export function createSidecarSetValidator(
       return all.length > 0 ? refuse(titleOf(sidecarSet), all) : allow
     })
   }
+}
+
+/** Those it could conflict with, however many there are besides, and the one it is a canary of. */
+function rivalsAndBase(sidecarSet: SidecarSet, known: SidecarSetIndex): SidecarSet[] {
+  const base = known.get(canaryBaseOf(sidecarSet) ?? '')
+  const found = new Set([...known.rivalsOf(sidecarSet), ...(base ? [base] : [])])
+  return [...found].map((compiled) => compiled.sidecarSet)
 }
 
 /** What the API server would drop from pods. Of SidecarSets that have it already no pod gets anything; they stay editable. */
