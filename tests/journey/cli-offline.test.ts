@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { type Deployment, parseManifests } from '@outrigger/kube'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 const root = resolve(import.meta.dirname, '../..')
 const program = resolve(root, 'apps/outrigger/bin/outrigger.mjs')
@@ -99,6 +100,29 @@ describe('the built program, without a cluster', () => {
     expect(await once(child, 'close')).toEqual([1, null])
     expect(error).toMatch(/^outrigger: the output cannot be written: ENOSPC.*\n$/)
   })
+
+  it.each(['manager', 'node --runtime sim --port 0', 'control-plane', 'install --apply', 'uninstall --yes'])(
+    '%s ends with 1 and one line where nobody answers',
+    async (command) => {
+      const folder = await mkdtemp(join(tmpdir(), 'outrigger-nobody-'))
+      onTestFinished(() => rm(folder, { recursive: true, force: true }))
+      const kubeconfig = join(folder, 'kubeconfig')
+      const cluster = { server: 'https://127.0.0.1:1' }
+      await writeFile(
+        kubeconfig,
+        JSON.stringify({
+          ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'a' },
+          clusters: [{ name: 'a', cluster }],
+          users: [{ name: 'a', user: { token: 'a' } }],
+          contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
+        }),
+      )
+      const dataFolder = command.startsWith('node') ? ['--data-dir', join(folder, 'node')] : []
+      const run = await outrigger([...command.split(' '), ...dataFolder, '--kubeconfig', kubeconfig])
+      expect(run).toMatchObject({ out: '', exitCode: 1 })
+      expect(run.error).toMatch(/^outrigger: the cluster does not answer: cannot connect to https:.*\n$/)
+    },
+  )
 
   it('ends with 1 and one line where there is no cluster', async () => {
     const kubeconfig = resolve(root, 'no-such-kubeconfig')

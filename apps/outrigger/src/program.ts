@@ -1,5 +1,6 @@
 import { UserError } from '@outrigger/foundation'
 import { Command, CommanderError, type Option } from 'commander'
+import { inUserWords } from './cluster/cluster-session.ts'
 import { addApiServerCommand } from './commands/apiserver.ts'
 import { addCompletionCommand } from './commands/completion.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
@@ -94,6 +95,7 @@ function report(error: unknown, environment: Environment): void {
     return
   }
   environment.setExitCode(1)
-  if (error instanceof UserError) environment.writeError(`outrigger: ${error.message}\n`)
-  else environment.writeError(`outrigger: ${error instanceof Error ? error.stack : String(error)}\n`)
+  const told = inUserWords(error)
+  if (told instanceof UserError) environment.writeError(`outrigger: ${told.message}\n`)
+  else environment.writeError(`outrigger: ${told instanceof Error ? told.stack : String(told)}\n`)
 }

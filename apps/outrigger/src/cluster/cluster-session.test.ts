@@ -18,6 +18,7 @@ describe('a cluster that cannot be asked', () => {
     [unreachable('ENOTFOUND'), /check the host name of server/],
     [unreachable('SELF_SIGNED_CERT_IN_CHAIN'), /trusts another authority/],
     [unreachable('UNABLE_TO_VERIFY_LEAF_SIGNATURE'), /trusts another authority/],
+    [unreachable('ERR_OSSL_X509_KEY_VALUES_MISMATCH'), /; check client-certificate and client-key/],
     [unreachable('CERT_HAS_EXPIRED'), /renew the certificate of the API server, and check the clock$/],
     [unreachable('ERR_TLS_CERT_ALTNAME_INVALID'), /for another name: check server/],
     [unreachable('ERR_SSL_WRONG_VERSION_NUMBER'), /something else than a Kubernetes API server/],

@@ -56,6 +56,7 @@ export function inUserWords(error: unknown): unknown {
 
 function connectionRemedy({ cause, message }: ConnectionError): string {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (isKeyProblem(cause)) return 'check client-certificate and client-key of the user in the kubeconfig'
   if (/EXPIRED|NOT_YET_VALID/.test(code))
     return 'renew the certificate of the API server, and check the clock'
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
