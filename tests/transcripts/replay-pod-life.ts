@@ -38,7 +38,7 @@ export async function replayPodLife(life: PodLife, surroundings: Surroundings): 
 }
 
 /** Milliseconds to wait for what should have happened by now. */
-const patience = 20_000
+const patience = 40_000
 
 async function hasComeTo(story: Story, watch: { tell(): Story }): Promise<void> {
   const milestones = [...story.phases, ...story.states].filter((line) =>
@@ -62,23 +62,31 @@ function storyDifferences(recorded: Story, seen: Story): readonly string[] {
   const lasting = (lines: readonly string[], owner: string) =>
     lines.filter((line) => patternOf(owner).test(ownerOf(line)) && !fleeting.test(line))
   return [
-    ...[...owners].flatMap((owner) => [
-      ...difference(lasting(recorded.states, owner), lasting(seen.states, owner)).filter(
-        (line) => !isBrief(line, recorded, seen),
-      ),
-      ...difference(lasting(recorded.phases, owner).toSorted(), lasting(seen.phases, owner).toSorted()),
-    ]),
+    ...[...owners]
+      .flatMap((owner) => [
+        ...difference(lasting(recorded.states, owner), lasting(seen.states, owner)),
+        ...difference(lasting(recorded.phases, owner).toSorted(), lasting(seen.phases, owner).toSorted()),
+      ])
+      .filter((line) => !isBrief(line, recorded, seen)),
     ...difference(recorded.ends, seen.ends),
     ...difference(recorded.events, seen.events),
   ]
 }
 
-/** A run that ended by itself may have been seen while it ran, or not: statuses are written when they can be. */
+/** What ended by itself may have been seen while it ran, or not: statuses are written when they can be. */
 function isBrief(difference: string, recorded: Story, seen: Story): boolean {
+  const both = [recorded, seen]
   const [, run] = difference.match(/^[-+] (.*: #\d+) running$/) ?? []
-  if (run === undefined) return false
-  const ended = new RegExp(patternOf(`${run} terminated`).source.replace(/\$$/, ' '))
-  return [recorded, seen].every(({ states }) => states.some((state) => ended.test(plain(state))))
+  if (run !== undefined) {
+    const ended = new RegExp(patternOf(`${run} terminated`).source.replace(/\$$/, ' '))
+    return both.every(({ states }) => states.some((state) => ended.test(plain(state))))
+  }
+  const [, pod] = difference.match(/^[-+] (.*): Ready True$/) ?? []
+  if (pod === undefined) return false
+  const own = new RegExp(patternOf(`${pod}/`).source.replace(/\$$/, ''))
+  return both.every(({ ends }) =>
+    ends.filter((end) => own.test(end)).every((end) => / terminated /.test(end)),
+  )
 }
 
 const ownerOf = (line: string): string => line.slice(0, line.indexOf(':'))

@@ -47,6 +47,7 @@ export const topics: Readonly<Record<string, Topic>> = {
       },
       {
         command: /timeout -s INT 4/,
+        missing: /^(MODIFIED|DELETED) +solo/,
         extra: /^(MODIFIED|DELETED) +solo/,
         because: 'how much of the deletion is seen is a matter of time',
       },
@@ -69,6 +70,11 @@ export const topics: Readonly<Record<string, Topic>> = {
   },
   describe: {
     accepted: [
+      {
+        command: /describe pod fu$/,
+        extra: /^$/,
+        because: 'kubectl ends what it finds by a prefix with a line',
+      },
       {
         command: /describe node/,
         missing: /^Annotations: +node\.alpha|^ +volumes\.kubernetes\.io\/controller-managed|^ +Hostname: /,

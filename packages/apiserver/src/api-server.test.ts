@@ -100,10 +100,12 @@ describe('an API server', () => {
   it('writes what people look at indented, as kube-apiserver does', async () => {
     const server = await start()
     const { body } = await server.call('GET', '/version')
+    const slashed = await server.call('GET', '/version/')
     const root = await server.call('GET', '/')
     await server.stop()
 
     expect(body.startsWith('{\n  "major": "1",\n  "minor": "36",\n')).toBe(true)
+    expect(slashed.body).toBe(body)
     expect(body.endsWith('\n}')).toBe(true)
     expect(root.body.startsWith('{\n  "paths": [\n    "/.well-known/openid-configuration",\n')).toBe(true)
   })

@@ -67,6 +67,7 @@ export class PlainAnswers {
       case '/':
         return forPeople({ paths: allPaths(registry) })
       case '/version':
+      case '/version/':
         return forPeople(habits.version)
       case '/metrics': {
         const counts = new Map<string, number>()

@@ -150,6 +150,36 @@ describe('the kubelet server', () => {
     expect(text).toContain('HTTP/1.1 200 OK')
   })
 
+  test('ends a WebSocket itself when a command is over, also for clients that never answer', async () => {
+    const socket = await rawWebSocket(
+      '/exec/demo/a/main?command=echo&command=hello&output=1',
+      'v4.channel.k8s.io',
+    )
+    const text = await untilEnd(socket)
+    expect(text).toContain('\u0001hello\n')
+    expect(text).toContain('\u0003{"metadata":{},"status":"Success"}')
+    socket.destroy()
+  })
+
+  test('forwards what arrives before the port of the pod is open', async () => {
+    const ask = Buffer.from('\u0000GET / HTTP/1.0\r\n\r\n')
+    // A frame of a client: final and binary, its length, and a mask that changes nothing.
+    const frame = Buffer.concat([Buffer.from([0x82, 0x80 | ask.length, 0, 0, 0, 0]), ask])
+    const socket = await rawWebSocket('/portForward/demo/a?ports=8080', 'v4.channel.k8s.io', frame)
+    let text = ''
+    for await (const chunk of socket) {
+      text += (chunk as Buffer).toString('latin1')
+      if (text.includes('index')) break
+    }
+    expect(text).toContain('HTTP/1.1 200 OK')
+  })
+
+  test('says which port could not be forwarded, and ends when no connection is left', async () => {
+    const socket = await rawWebSocket('/portForward/demo/a?ports=9', 'v4.channel.k8s.io')
+    expect(await untilEnd(socket)).toContain('error forwarding port 9 to pod')
+    socket.destroy()
+  })
+
   test('runs a command over SPDY', async () => {
     const socket = connect({ host: '127.0.0.1', port: kubelet.port, ...admin })
     await once(socket, 'secureConnect')
@@ -249,4 +279,20 @@ async function spdyText(socket: TLSSocket): Promise<Record<number, string>> {
   }
   socket.destroy()
   return texts
+}
+
+/** A WebSocket client that only listens after what it said with its first words. */
+async function rawWebSocket(path: string, protocol: string, first = Buffer.alloc(0)): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port: kubelet.port, ...admin })
+  await once(socket, 'secureConnect')
+  const head = `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`
+  socket.write(Buffer.concat([Buffer.from(head), first]))
+  return socket
+}
+
+async function untilEnd(socket: TLSSocket): Promise<string> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(socket, 'end')
+  return Buffer.concat(chunks).toString('latin1')
 }

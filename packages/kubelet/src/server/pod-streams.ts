@@ -80,7 +80,7 @@ async function command(
   const args = query.getAll('command')
   if (verb === 'exec' && args.length === 0) throw new ServerError(400, 'you must specify a command')
   const remote: RemoteEnd = isWebSocket(request)
-    ? webSocketEnd(await acceptWebSocket(request, socket, head, commandProtocols), wants)
+    ? webSocketEnd(await acceptWebSocket(request, socket, head, commandProtocols), socket, wants)
     : await spdyEnd(
         acceptSpdy(request, socket, head, ['v5.channel.k8s.io', 'v4.channel.k8s.io']),
         wants,
@@ -110,14 +110,17 @@ async function forward(
     .flatMap((text) => text.split(','))
     .map(Number)
     .filter((port) => Number.isInteger(port) && port > 0 && port < 65_536)
-  return forwardChannels(webSocket, ports.slice(0, 100), target)
+  return forwardChannels(webSocket, socket, ports.slice(0, 100), target)
 }
 
 function isWebSocket(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Our protocols in order of preference; the client's first that we know is taken. */
+/**
+ * Our protocols in order of preference; the client's first that we know is taken. The WebSocket is paused until
+ * somebody listens: clients send at once.
+ */
 function acceptWebSocket(
   request: IncomingMessage,
   socket: Duplex,
@@ -135,7 +138,10 @@ function acceptWebSocket(
     handleProtocols: () => chosen,
   })
   return new Promise((resolve) =>
-    server.handleUpgrade(request, socket, head, (webSocket) => resolve(webSocket)),
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.pause()
+      resolve(webSocket)
+    }),
   )
 }
 

@@ -1,9 +1,9 @@
-import { Duplex } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import { type Logger, messageOf } from '@outrigger/foundation'
 import type { WebSocket } from 'ws'
 import type { PodRuntime } from '../runtime.ts'
 import { SpdyConnection, type SpdyStream } from './spdy-connection.ts'
-import { channelWriter } from './websocket-command.ts'
+import { channelWriter, endWebSocket } from './websocket-command.ts'
 
 export interface ForwardTarget {
   readonly runtime: PodRuntime
@@ -72,41 +72,70 @@ function joinDuplex(near: Duplex, far: Duplex, signal: AbortSignal): Promise<voi
   })
 }
 
-/** Port forwarding over `v4.channel.k8s.io`: two channels per port, data and errors. */
+/**
+ * Port forwarding over `v4.channel.k8s.io`: two channels per port, data and errors. One connection for each port; it
+ * is over when the last of them has ended.
+ */
 export async function forwardChannels(
   socket: WebSocket,
+  transport: Duplex,
   ports: readonly number[],
   target: ForwardTarget,
 ): Promise<void> {
   const stop = new AbortController()
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   socket.on('error', () => socket.terminate())
-  const connections = await Promise.all(
-    ports.map(async (port, index) => {
-      const data = channelWriter(socket, index * 2)
-      const error = channelWriter(socket, index * 2 + 1)
-      const head = Buffer.alloc(2)
-      head.writeUInt16LE(port)
-      data.write(head)
-      error.write(head)
-      try {
-        const pod = await target.runtime.portForward(target.sandboxId, port, stop.signal)
-        pod.on('error', () => pod.destroy())
-        pod.pipe(data, { end: false })
-        return pod
-      } catch (failure) {
-        error.write(`error forwarding port ${port} to pod: ${messageOf(failure)}`)
-        return undefined
-      }
-    }),
-  )
+  // Clients send at once, before there is anybody to send it to.
+  const connections = ports.map(() => new PassThrough())
   socket.on('message', (message: Buffer) => {
     const number = message[0] ?? 0
-    if (number % 2 === 0) connections[number / 2]?.write(message.subarray(1))
+    const connection = number % 2 === 0 ? connections[number / 2] : undefined
+    if (connection?.writable !== true || connection.write(message.subarray(1))) return
+    socket.pause()
+    connection.once('drain', () => socket.resume())
   })
+  socket.resume()
+  const ended = ports.map((port, index) =>
+    forwardChannel(socket, index, port, connections[index] as PassThrough, target, stop.signal),
+  )
+  await Promise.race([closed, Promise.all(ended)])
+  endWebSocket(socket, transport)
   await closed
   stop.abort()
-  for (const connection of connections) connection?.destroy()
+  await Promise.all(ended)
+}
+
+/** One port. Resolves when the pod's side has ended, or could not be reached. */
+async function forwardChannel(
+  socket: WebSocket,
+  index: number,
+  port: number,
+  fromClient: PassThrough,
+  target: ForwardTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const data = channelWriter(socket, index * 2)
+  const error = channelWriter(socket, index * 2 + 1)
+  const head = Buffer.alloc(2)
+  head.writeUInt16LE(port)
+  data.write(head)
+  error.write(head)
+  try {
+    const pod = await target.runtime.portForward(target.sandboxId, port, signal)
+    const ended = new Promise<void>((resolve) => pod.once('close', resolve))
+    const onAbort = () => pod.destroy()
+    signal.addEventListener('abort', onAbort, { once: true })
+    pod.on('error', () => pod.destroy())
+    pod.once('end', () => pod.end())
+    fromClient.pipe(pod)
+    pod.pipe(data, { end: false })
+    await ended
+    signal.removeEventListener('abort', onAbort)
+  } catch (failure) {
+    error.write(`error forwarding port ${port} to pod: ${messageOf(failure)}`)
+  }
+  // What comes now goes nowhere.
+  fromClient.unpipe().resume()
 }
 
 /** The bytes inside the messages of a WebSocket, as one stream. */
@@ -136,5 +165,6 @@ export function webSocketBytes(socket: WebSocket): Duplex {
     bytes.push(null)
     bytes.destroy()
   })
+  socket.resume()
   return bytes
 }

@@ -1,4 +1,4 @@
-import { PassThrough, Writable } from 'node:stream'
+import { type Duplex, PassThrough, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { RemoteEnd } from './remote-command.ts'
 
@@ -6,9 +6,23 @@ const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 2
 /** Bytes on their way out beyond which a writer waits. */
 const highWater = 1024 * 1024
 
-/** Exec and attach over the WebSocket protocols `v4.channel.k8s.io` and `v5.channel.k8s.io`. */
+/**
+ * Says that a WebSocket is over and lets go of its connection, as Go's servers do. Some clients (the official one of
+ * Python before 2023) look only when something arrives at the connection itself, not at what they have decrypted
+ * already: they see the last messages when it ends, and never answer them.
+ */
+export function endWebSocket(socket: WebSocket, connection: Duplex): void {
+  socket.close(1000)
+  connection.end()
+}
+
+/**
+ * Exec and attach over the WebSocket protocols `v4.channel.k8s.io` and `v5.channel.k8s.io`. `connection` is what
+ * the WebSocket was made of.
+ */
 export function webSocketEnd(
   socket: WebSocket,
+  connection: Duplex,
   wants: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
 ): RemoteEnd {
   const stdin = wants.stdin ? new PassThrough() : undefined
@@ -31,6 +45,7 @@ export function webSocketEnd(
     } else if (message[0] === channel.close && body[0] === channel.stdin) stdin?.end()
     else if (message[0] === channel.resize) readResize(body, onResize)
   })
+  socket.resume()
   return {
     stdin,
     stdout: wants.stdout ? channelWriter(socket, channel.stdout) : undefined,
@@ -40,7 +55,7 @@ export function webSocketEnd(
     },
     finish: async (status) => {
       await send(socket, channel.status, Buffer.from(JSON.stringify(status)))
-      socket.close(1000)
+      endWebSocket(socket, connection)
       await closed
     },
     closed,
