@@ -1,6 +1,6 @@
 import { type Clock, type Logger, silentLogger } from '@outrigger/foundation'
 import type { Draft, Info, KubeList, KubeObject, ObjectKey, ResourceRef, WatchEvent } from '@outrigger/kube'
-import { ConnectionError } from './api-error.ts'
+import { ApiError, ConnectionError } from './api-error.ts'
 import { streamBody } from './body.ts'
 import type {
   CallOptions,
@@ -16,7 +16,7 @@ import type {
 } from './client.ts'
 import type { ConnectionConfig } from './connection-config.ts'
 import { Connector } from './connector.ts'
-import { CredentialSource } from './credential-source.ts'
+import { CredentialSource, type Identity } from './credential-source.ts'
 import { Discovery } from './discovery.ts'
 import { type Call, HttpCaller } from './http-caller.ts'
 import { NegotiatingTransport } from './negotiating-transport.ts'
@@ -86,10 +86,7 @@ class ApiClient implements ClusterClient {
       logger,
       onNewCertificate: () => this.#transport.refresh(),
     })
-    this.#connector = new Connector(config, clock, () => ({
-      certificateAuthority: config.certificateAuthority,
-      clientCertificate: this.#credentials.clientCertificate,
-    }))
+    this.#connector = new Connector(config, clock, this.#credentials)
     this.#transport = new NegotiatingTransport(config, this.#connector, clock)
     this.#caller = new HttpCaller({
       transport: this.#transport,
@@ -209,17 +206,25 @@ class ApiClient implements ClusterClient {
   }
 
   async exec(pod: ObjectKey, options: ExecOptions): Promise<ExecResult> {
-    const identity = await this.#credentials.headers()
-    return execInPod(
-      {
-        config: this.#config,
-        connector: this.#connector,
-        identity,
-        clock: this.#clock,
-      },
-      pod,
-      options,
-    )
+    const identity = await this.#credentials.identity()
+    try {
+      return await this.#execAs(identity, pod, options)
+    } catch (error) {
+      // Turned away before it began, so nothing has run and no input was read.
+      if (!(error instanceof ApiError) || error.code !== 401 || !(await this.#credentials.reject(identity)))
+        throw error
+    }
+    return this.#execAs(await this.#credentials.identity(), pod, options)
+  }
+
+  #execAs({ headers }: Identity, pod: ObjectKey, options: ExecOptions): Promise<ExecResult> {
+    const connection = {
+      config: this.#config,
+      connector: this.#connector,
+      identity: headers,
+      clock: this.#clock,
+    }
+    return execInPod(connection, pod, options)
   }
 
   close(): Promise<void> {

@@ -6,6 +6,11 @@ export interface ConnectionConfig {
   readonly server: string
   /** PEM certificates that vouch for the server. Left out: those the machine trusts. */
   readonly certificateAuthority?: string
+  /**
+   * Where `certificateAuthority` was read from. It is read again every minute and when a server is not
+   * trusted.
+   */
+  readonly certificateAuthorityFile?: string
   /** The name the server's certificate must carry. Defaults to the host of `server`. */
   readonly serverName?: string
   /** Accepts any server. For a debugging session, never for a cluster that matters. */
@@ -19,19 +24,30 @@ export interface ConnectionConfig {
 
 /** Any of these may be given together; of several tokens the file's wins, then the fixed one, then the plugin's. */
 export interface Credentials {
-  /** PEM. */
   readonly clientCertificate?: ClientCertificate
   readonly token?: string
   /** A file whose content is the token and may change: it is read again every minute and after a 401. */
   readonly tokenFile?: string
   readonly basic?: { readonly username: string; readonly password: string }
   readonly exec?: ExecPlugin
-  readonly impersonate?: { readonly user: string; readonly groups?: readonly string[]; readonly uid?: string }
+  readonly impersonate?: Impersonation
 }
 
+/** Whom the server is asked to take us for. */
+export interface Impersonation {
+  readonly user: string
+  readonly groups?: readonly string[]
+  readonly uid?: string
+  readonly extra?: Readonly<Record<string, readonly string[]>>
+}
+
+/** PEM. */
 export interface ClientCertificate {
   readonly certificate: string
   readonly key: string
+  /** Where they were read from; may be one file. They are read again every minute and after a 401. */
+  readonly certificateFile?: string
+  readonly keyFile?: string
 }
 
 /** A program that prints credentials (`client.authentication.k8s.io`). */

@@ -11,18 +11,25 @@ import { connectError, connectTls, type TlsMaterial, tlsOptions } from './tls-co
 /** Milliseconds until a connection must be usable, proxy and handshake included. */
 const connectTimeout = 10_000
 
+/** Certificates that may change while a client lives. */
+export interface TlsSource {
+  /** Asked whenever a connection is opened. */
+  readonly material: TlsMaterial
+  /** Looks for newer ones. */
+  renew(): Promise<void>
+}
+
 /** Opens connections to one server: directly or through its proxy, with the certificates of the moment. */
 export class Connector {
   readonly #config: ConnectionConfig
   readonly #clock: Clock
-  readonly #material: () => TlsMaterial
+  readonly #source: TlsSource
   readonly #url: URL
 
-  /** `material` is asked whenever a connection is opened. */
-  constructor(config: ConnectionConfig, clock: Clock, material: () => TlsMaterial) {
+  constructor(config: ConnectionConfig, clock: Clock, source: TlsSource) {
     this.#config = config
     this.#clock = clock
-    this.#material = material
+    this.#source = source
     this.#url = new URL(config.server)
   }
 
@@ -44,9 +51,18 @@ export class Connector {
   /** A TLS connection to the server. @throws ConnectionError or the signal's reason. */
   openTls(protocols: readonly string[], signal: AbortSignal): Promise<TLSSocket> {
     return this.#inTime(signal, async (deadline) => {
-      const under = await this.#open(deadline)
-      const options = tlsOptions(this.#config, this.#material(), protocols)
-      return ofServer(this.#config.server, deadline, () => connectTls(options, under, deadline))
+      const { certificateAuthority, clientCertificate } = this.#source.material
+      try {
+        return await this.#openTls(protocols, deadline)
+      } catch (error) {
+        // The server's authority may have been replaced since we last looked.
+        if (!(error instanceof ConnectionError) || error.phase !== 'final') throw error
+        await this.#source.renew()
+        const now = this.#source.material
+        if (now.certificateAuthority === certificateAuthority && now.clientCertificate === clientCertificate)
+          throw error
+        return this.#openTls(protocols, deadline)
+      }
     })
   }
 
@@ -63,6 +79,12 @@ export class Connector {
     )
   }
 
+  async #openTls(protocols: readonly string[], signal: AbortSignal): Promise<TLSSocket> {
+    const under = await this.#open(signal)
+    const options = tlsOptions(this.#config, this.#source.material, protocols)
+    return ofServer(this.#config.server, signal, () => connectTls(options, under, signal))
+  }
+
   async #open(signal: AbortSignal): Promise<Socket> {
     const { proxy, server } = this.#config
     const target = { host: hostOf(this.#url), port: portOf(this.#url) }
@@ -71,7 +93,7 @@ export class Connector {
   }
 
   #trust() {
-    const { certificateAuthority } = this.#material()
+    const { certificateAuthority } = this.#source.material
     return {
       ...(certificateAuthority !== undefined && { certificateAuthority }),
       acceptsAnyServer: this.#config.acceptsAnyServer === true,

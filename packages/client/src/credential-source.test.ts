@@ -17,13 +17,13 @@ describe('CredentialSource', () => {
     )
     const { source } = aSource({ exec: plugin.exec }, clock)
 
-    await Promise.all([source.headers(), source.headers()])
+    await Promise.all([source.identity(), source.identity()])
     await clock.advance(hour - 20_000)
-    expect(await source.headers()).toEqual({ authorization: 'Bearer t' })
+    expect((await source.identity()).headers).toEqual({ authorization: 'Bearer t' })
     expect(plugin.runs()).toBe(1)
 
     await clock.advance(15_000)
-    await source.headers()
+    await source.identity()
     expect(plugin.runs()).toBe(2)
   })
 
@@ -33,8 +33,8 @@ describe('CredentialSource', () => {
     )
     const { source, renewals } = aSource({ exec: plugin.exec })
 
-    expect(await source.headers()).toEqual({})
-    expect(source.clientCertificate).toEqual({ certificate: 'cert', key: 'key' })
+    expect((await source.identity()).headers).toEqual({})
+    expect(source.material.clientCertificate).toEqual({ certificate: 'cert', key: 'key' })
     expect(renewals()).toBe(1)
   })
 
@@ -42,7 +42,7 @@ describe('CredentialSource', () => {
     const file = aFile('')
     const plugin = aPlugin(`echo "$KUBERNETES_EXEC_INFO" > ${file}; cat ${aFile(credential({ token: 't' }))}`)
     const { source } = aSource({ exec: { ...plugin.exec, cluster: { server: 'https://x' } } })
-    await source.headers()
+    await source.identity()
 
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
       apiVersion: 'client.authentication.k8s.io/v1',
@@ -59,7 +59,7 @@ describe('CredentialSource', () => {
   ])('says that a plugin %s, and not what it printed', async (_, script, message) => {
     const { source } = aSource({ exec: aPlugin(script).exec })
 
-    const error = await source.headers().catch((thrown: unknown) => thrown)
+    const error = await source.identity().catch((thrown: unknown) => thrown)
 
     expect(error).toBeInstanceOf(UserError)
     expect(String(error)).toMatch(message)
@@ -69,7 +69,7 @@ describe('CredentialSource', () => {
   test('gives the hint of a plugin that is missing', async () => {
     const exec = { ...aPlugin('').exec, command: '/nowhere/login', installHint: 'install it from the shop' }
 
-    await expect(aSource({ exec }).source.headers()).rejects.toThrow(
+    await expect(aSource({ exec }).source.identity()).rejects.toThrow(
       'the credential plugin /nowhere/login is not installed; install it from the shop',
     )
   })
@@ -77,23 +77,76 @@ describe('CredentialSource', () => {
   test('keeps the last token while its file is being replaced', async () => {
     const tokenFile = aFile('one')
     const { source, clock } = aSource({ tokenFile })
-    await source.headers()
+    await source.identity()
     writeFileSync(tokenFile, '')
     await clock.advance(61_000)
-    expect(await source.headers()).toEqual({ authorization: 'Bearer one' })
+    expect((await source.identity()).headers).toEqual({ authorization: 'Bearer one' })
 
     writeFileSync(tokenFile, 'two\n')
     await clock.advance(61_000)
-    expect(await source.headers()).toEqual({ authorization: 'Bearer two' })
+    expect((await source.identity()).headers).toEqual({ authorization: 'Bearer two' })
+  })
+
+  test('uses what a plugin gave until it expires when the plugin fails', async () => {
+    const clock = new ManualClock()
+    const file = aFile(credential({ token: 't', expirationTimestamp: formatTime(clock.now() + hour) }))
+    const { source } = aSource({ exec: aPlugin(`cat ${file}`).exec }, clock)
+    await source.identity()
+    rmSync(file)
+
+    await clock.advance(hour - 5_000)
+    expect((await source.identity()).headers).toEqual({ authorization: 'Bearer t' })
+    await clock.advance(6_000)
+    await expect(source.identity()).rejects.toThrow(UserError)
+  })
+
+  test('runs a plugin once for all calls that were refused', async () => {
+    const plugin = aPlugin(`cat ${aFile(credential({ token: 't' }))}`)
+    const { source } = aSource({ exec: plugin.exec })
+    const used = await source.identity()
+
+    const again = await Promise.all(
+      Array.from({ length: 20 }, async () => [await source.reject(used), (await source.identity()).version]),
+    )
+    // One that was slow to be refused.
+    await source.reject(used)
+    await source.identity()
+
+    expect(new Set(again.map(String))).toEqual(new Set(['true,2']))
+    expect(plugin.runs()).toBe(2)
+  })
+
+  test('does not ask again as the same', async () => {
+    const tokenFile = aFile('one')
+    const { source } = aSource({ tokenFile })
+    const one = await source.identity()
+
+    expect(await source.reject(one)).toBe(false)
+    writeFileSync(tokenFile, 'two')
+    expect(await source.reject(one)).toBe(true)
+    expect((await source.identity()).headers).toEqual({ authorization: 'Bearer two' })
+    const fixed = aSource({ token: 't' }).source
+    expect(await fixed.reject(await fixed.identity())).toBe(false)
   })
 
   test('impersonates', async () => {
-    const { source } = aSource({ token: 't', impersonate: { user: 'jane', groups: ['a', 'b'] } })
+    const { source } = aSource({
+      token: 't',
+      impersonate: {
+        user: 'jane',
+        groups: ['a', 'b'],
+        uid: '7',
+        extra: { 'example.com/Scopes': ['x', 'y'], 'ü%': ['z'] },
+      },
+    })
 
-    expect(await source.headers()).toEqual({
+    expect((await source.identity()).headers).toEqual({
       authorization: 'Bearer t',
       'impersonate-user': 'jane',
       'impersonate-group': ['a', 'b'],
+      'impersonate-uid': '7',
+      'impersonate-extra-example.com%2Fscopes': ['x', 'y'],
+      'impersonate-extra-%C3%BC%25': ['z'],
     })
   })
 })

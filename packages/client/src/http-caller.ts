@@ -3,10 +3,11 @@ import { ApiError, ConnectionError } from './api-error.ts'
 import { readBody } from './body.ts'
 import type { CallOptions } from './client.ts'
 import { decoded } from './content-encoding.ts'
-import type { CredentialSource } from './credential-source.ts'
+import type { CredentialSource, Identity } from './credential-source.ts'
 import { retryPause } from './retry-policy.ts'
 import { apiErrorFromAnswer } from './status-body.ts'
 import type { Transport, TransportAnswer } from './transport.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface Call extends CallOptions {
   readonly method: string
@@ -53,8 +54,8 @@ export class HttpCaller {
   /** The answer, whatever its status, after the retries `retryPause` allows. */
   async call(call: Call): Promise<Answer> {
     return this.#within(call, (signal, onFailure) =>
-      this.#retrying(call, signal, onFailure, async () => {
-        const answer = await this.#send(call, signal)
+      this.#retrying(call, signal, onFailure, async (identity) => {
+        const answer = await this.#send(call, identity, signal)
         const body = await readBody(answer.body, largestBody)
         return { status: answer.status, headers: answer.headers, body }
       }),
@@ -68,14 +69,14 @@ export class HttpCaller {
    */
   async open(call: Call & { readonly signal: AbortSignal }): Promise<TransportAnswer> {
     return this.#within(call, (deadline, onFailure) =>
-      this.#retrying(call, deadline, onFailure, async () => {
+      this.#retrying(call, deadline, onFailure, async (identity) => {
         const stream = new AbortController()
         const onAbort = () => stream.abort(call.signal.reason)
         const onDeadline = () => stream.abort(deadline.reason)
         call.signal.addEventListener('abort', onAbort, { once: true })
         deadline.addEventListener('abort', onDeadline, { once: true })
         try {
-          const answer = await this.#send(call, stream.signal)
+          const answer = await this.#send(call, identity, stream.signal)
           answer.body.once('close', () => call.signal.removeEventListener('abort', onAbort))
           if (answer.status >= 200 && answer.status < 300) return answer
           const body = await readBody(answer.body, largestErrorBody)
@@ -126,17 +127,25 @@ export class HttpCaller {
     call: Call,
     signal: AbortSignal,
     onFailure: (error: unknown) => void,
-    attempt: () => Promise<T>,
+    attempt: (identity: Identity) => Promise<T>,
   ): Promise<T> {
+    const { credentials } = this.#options
+    let mayBeUnknown = true
     for (let number = 1; ; number++) {
-      const outcome = await attempt().then(
+      const identity = credentials.fresh ?? (await unlessAborted(credentials.identity(), signal))
+      const outcome = await attempt(identity).then(
         (answer) => ({ answer, error: refusal(answer) }),
         (error: unknown) => ({ answer: undefined, error }),
       )
       if (outcome.error === undefined && outcome.answer !== undefined) return outcome.answer
       signal.throwIfAborted()
       onFailure(outcome.error)
-      const pause = this.#pauseAfter(call, number, outcome.error)
+      if (mayBeUnknown && outcome.error instanceof ApiError && outcome.error.code === 401) {
+        // Our token or certificate may have been replaced meanwhile; the request had no effect.
+        mayBeUnknown = false
+        if (await unlessAborted(credentials.reject(identity), signal)) continue
+      }
+      const pause = retryPause(call.method, number, outcome.error)
       if (pause === undefined) {
         if (outcome.answer !== undefined) return outcome.answer
         throw outcome.error
@@ -151,17 +160,7 @@ export class HttpCaller {
     }
   }
 
-  #pauseAfter(call: Call, attempt: number, error: unknown): number | undefined {
-    // A 401 on the first attempt may mean that our token was replaced meanwhile.
-    if (error instanceof ApiError && error.code === 401)
-      return attempt === 1 && this.#options.credentials.reject() ? 0 : undefined
-    // Done twice, a JSON patch may do something twice.
-    const isList = call.headers?.['content-type'] === 'application/json-patch+json'
-    return retryPause(isList ? 'POST' : call.method, attempt, error)
-  }
-
-  async #send(call: Call, signal: AbortSignal): Promise<TransportAnswer> {
-    const identity = await this.#options.credentials.headers()
+  async #send(call: Call, identity: Identity, signal: AbortSignal): Promise<TransportAnswer> {
     let path = this.#prefix + call.path
     for (let redirects = 0; ; redirects++) {
       const answer = await this.#options.transport.send({
@@ -170,7 +169,7 @@ export class HttpCaller {
         headers: {
           accept: 'application/json',
           'user-agent': this.#options.userAgent,
-          ...identity,
+          ...identity.headers,
           ...call.headers,
         },
         ...(call.body !== undefined && { body: call.body }),

@@ -20,7 +20,8 @@ export function isInCluster(options: Pick<InClusterOptions, 'environment'>): boo
 }
 
 /**
- * The connection of a pod as its service account. The token is read again as the kubelet renews it.
+ * The connection of a pod as its service account. Token and authority are read again as the kubelet
+ * renews them.
  *
  * @throws UserError outside of a pod, or in one without a mounted service account.
  */
@@ -37,6 +38,7 @@ export function inClusterConfig(options: InClusterOptions): ConnectionConfig {
     return {
       server,
       certificateAuthority: readFileSync(join(folder, 'ca.crt'), 'utf8'),
+      certificateAuthorityFile: join(folder, 'ca.crt'),
       ...(proxy && { proxy }),
       ...(namespace !== '' && { namespace }),
       credentials: { tokenFile: join(folder, 'token') },

@@ -23,7 +23,13 @@ export type {
   WriteOptions,
   Writer,
 } from './client.ts'
-export type { ClientCertificate, ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+export type {
+  ClientCertificate,
+  ConnectionConfig,
+  Credentials,
+  ExecPlugin,
+  Impersonation,
+} from './connection-config.ts'
 export { type InClusterOptions, inClusterConfig, isInCluster } from './in-cluster-config.ts'
 export { type KubeconfigOptions, kubeconfigPaths, loadKubeconfig } from './kubeconfig.ts'
 export { type ListPage, listAll, listPages } from './list-pages.ts'

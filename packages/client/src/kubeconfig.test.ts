@@ -41,7 +41,13 @@ describe('loadKubeconfig', () => {
       certificateAuthority: 'the ca',
       serverName: 'api',
       namespace: 'apps',
-      credentials: { clientCertificate: { certificate: 'the cert', key: 'the key' } },
+      credentials: {
+        clientCertificate: {
+          certificate: 'the cert',
+          key: 'the key',
+          keyFile: join(folder, 'pki/key.pem'),
+        },
+      },
     })
   })
 
@@ -103,6 +109,64 @@ users:
     })
   })
 
+  test('reads whom to impersonate', () => {
+    const user = { as: 'jane', 'as-uid': '7', 'as-groups': ['a'], 'as-user-extra': { scopes: ['x', 'y'] } }
+    const path = join(aFolder({ config: aConfig(user) }), 'config')
+
+    expect(load({ path }).credentials?.impersonate).toEqual({
+      user: 'jane',
+      uid: '7',
+      groups: ['a'],
+      extra: { scopes: ['x', 'y'] },
+    })
+  })
+
+  test('tells plugins of the cluster where they want to know', () => {
+    const exec = {
+      apiVersion: 'client.authentication.k8s.io/v1beta1',
+      command: 'login',
+      provideClusterInfo: true,
+      interactiveMode: 'IfAvailable',
+    }
+    const cluster = {
+      'proxy-url': 'http://p',
+      'tls-server-name': 'api',
+      'certificate-authority': 'ca.pem',
+      extensions: [{ name: 'client.authentication.k8s.io/exec', extension: { audience: 'x' } }],
+    }
+    const folder = aFolder({ config: aConfig({ exec }, cluster), 'ca.pem': 'the ca' })
+
+    const config = load({ path: join(folder, 'config') })
+
+    expect(config.certificateAuthorityFile).toBe(join(folder, 'ca.pem'))
+    expect(config.credentials?.exec?.cluster).toEqual({
+      server: 'https://c.test',
+      'tls-server-name': 'api',
+      'proxy-url': 'http://p',
+      'certificate-authority-data': base64('the ca'),
+      config: { audience: 'x' },
+    })
+  })
+
+  test('starts the relative paths of each file at that file', () => {
+    const folder = aFolder({
+      'a/config': { 'current-context': 'x', contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }] },
+      'b/config': {
+        clusters: [{ name: 'c', cluster: { server: 'https://c.test', 'certificate-authority': 'ca.pem' } }],
+      },
+      'b/ca.pem': 'the ca of b',
+      'c/config': { users: [{ name: 'u', user: { tokenFile: '../token' } }] },
+    })
+    const KUBECONFIG = ['a', 'b', 'c'].map((name) => join(folder, name, 'config')).join(':')
+
+    expect(load({}, { KUBECONFIG })).toEqual({
+      server: 'https://c.test',
+      certificateAuthority: 'the ca of b',
+      certificateAuthorityFile: join(folder, 'b/ca.pem'),
+      credentials: { tokenFile: join(folder, 'token') },
+    })
+  })
+
   test('reads credential plugins, whose relative commands start at the file', () => {
     const folder = aFolder({
       config: aConfig({
@@ -136,6 +200,23 @@ users:
       {},
       /^the proxy in proxy-url of cluster c is a "ftp" one, which is not supported; give it as http/,
     ],
+    ['what is not base64', { config: aConfig({}, { 'certificate-authority-data': '%%' }) }, {}, /not base64/],
+    ['an auth-provider', { config: aConfig({ 'auth-provider': { name: 'gcp' } }) }, {}, /use a credential/],
+    ['groups of nobody', { config: aConfig({ 'as-groups': ['a'] }) }, {}, /impersonates nobody/],
+    [
+      'a plugin that must ask',
+      {
+        config: aConfig({
+          exec: {
+            apiVersion: 'client.authentication.k8s.io/v1',
+            command: 'login',
+            interactiveMode: 'Always',
+          },
+        }),
+      },
+      {},
+      /must be able to ask questions .*; use one that works without a terminal/,
+    ],
     ['half a key pair', { config: aConfig({ 'client-key-data': 'a' }) }, {}, /but not both/],
     ['a missing file', { config: aConfig({ 'client-key': 'gone.pem' }) }, {}, /gone.pem as client-key/],
   ])('says what is wrong and what to do about %s', (_, files, options, message) => {
@@ -154,6 +235,7 @@ describe('inClusterConfig', () => {
     expect(inClusterConfig({ environment, folder })).toEqual({
       server: 'https://[fd00::1]:443',
       certificateAuthority: 'the ca',
+      certificateAuthorityFile: join(folder, 'ca.crt'),
       namespace: 'kube-system',
       credentials: { tokenFile: join(folder, 'token') },
     })

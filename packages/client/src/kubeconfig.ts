@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
 import { parseYaml } from '@outrigger/kube'
-import type { ConnectionConfig, Credentials, ExecPlugin } from './connection-config.ts'
+import type {
+  ClientCertificate,
+  ConnectionConfig,
+  Credentials,
+  ExecPlugin,
+  Impersonation,
+} from './connection-config.ts'
 import { environmentProxy, proxySetting } from './proxy-setting.ts'
 import { isRecord } from './status-body.ts'
 
@@ -165,7 +171,8 @@ function connectionOf(
   return {
     server,
     ...(proxy && { proxy }),
-    ...(authority !== undefined && { certificateAuthority: authority }),
+    ...(authority && { certificateAuthority: authority.text }),
+    ...(authority?.path !== undefined && { certificateAuthorityFile: authority.path }),
     ...(serverName !== undefined && { serverName }),
     ...(cluster.value['insecure-skip-tls-verify'] === true && { acceptsAnyServer: true }),
   }
@@ -176,6 +183,28 @@ function credentialsOf(
   cluster: Entry,
   environment: Readonly<Record<string, string | undefined>>,
 ): Credentials {
+  if (isRecord(user.value['auth-provider']))
+    throw new UserError(
+      `user ${user.name} logs in by an auth-provider, which kubectl has given up as well`,
+      'use a credential plugin (exec)',
+    )
+  const clientCertificate = certificateOf(user)
+  const tokenFile = textField(user, 'tokenFile')
+  const token = textField(user, 'token')
+  const username = textField(user, 'username')
+  const impersonate = impersonationOf(user)
+  const exec = user.value['exec']
+  return {
+    ...(clientCertificate && { clientCertificate }),
+    ...(tokenFile !== undefined && { tokenFile: pathFrom(user.folder, tokenFile) }),
+    ...(token !== undefined && { token }),
+    ...(username !== undefined && { basic: { username, password: textField(user, 'password') ?? '' } }),
+    ...(isRecord(exec) && { exec: execOf(user, exec, cluster, environment) }),
+    ...(impersonate && { impersonate }),
+  }
+}
+
+function certificateOf(user: Entry): ClientCertificate | undefined {
   const certificate = dataOrFile(user, 'client-certificate')
   const key = dataOrFile(user, 'client-key')
   if ((certificate === undefined) !== (key === undefined))
@@ -183,25 +212,38 @@ function credentialsOf(
       `user ${user.name} has a client certificate or a key, but not both`,
       'add what is missing',
     )
-  const tokenFile = textField(user, 'tokenFile')
-  const token = textField(user, 'token')
-  const username = textField(user, 'username')
-  const impersonated = textField(user, 'as')
-  const groups = user.value['as-groups']
-  const exec = user.value['exec']
+  if (certificate === undefined || key === undefined) return undefined
   return {
-    ...(certificate !== undefined && key !== undefined && { clientCertificate: { certificate, key } }),
-    ...(tokenFile !== undefined && { tokenFile: pathFrom(user.folder, tokenFile) }),
-    ...(token !== undefined && { token }),
-    ...(username !== undefined && { basic: { username, password: textField(user, 'password') ?? '' } }),
-    ...(isRecord(exec) && { exec: execOf(user, exec, cluster, environment) }),
-    ...(impersonated !== undefined && {
-      impersonate: {
-        user: impersonated,
-        ...(Array.isArray(groups) && { groups: groups.filter((group) => typeof group === 'string') }),
-      },
+    certificate: certificate.text,
+    key: key.text,
+    ...(certificate.path !== undefined && { certificateFile: certificate.path }),
+    ...(key.path !== undefined && { keyFile: key.path }),
+  }
+}
+
+function impersonationOf(user: Entry): Impersonation | undefined {
+  const name = textField(user, 'as')
+  const uid = textField(user, 'as-uid')
+  const groups = user.value['as-groups']
+  const extra = user.value['as-user-extra']
+  if (name === undefined) {
+    if (uid === undefined && groups === undefined && extra === undefined) return undefined
+    throw new UserError(`user ${user.name} impersonates nobody, but with groups, uid or extra`, 'add as')
+  }
+  return {
+    user: name,
+    ...(uid !== undefined && { uid }),
+    ...(Array.isArray(groups) && { groups: texts(groups) }),
+    ...(isRecord(extra) && {
+      extra: Object.fromEntries(
+        Object.entries(extra).map(([key, values]) => [key, Array.isArray(values) ? texts(values) : []]),
+      ),
     }),
   }
+}
+
+function texts(list: readonly unknown[]): string[] {
+  return list.filter((one) => typeof one === 'string')
 }
 
 function execOf(
@@ -220,7 +262,12 @@ function execOf(
   const command = textField(entry, 'command')
   if (command === undefined)
     throw new UserError(`user ${user.name} has a credential plugin without a command`, 'add the command')
-  const args = Array.isArray(exec['args']) ? exec['args'].filter((one) => typeof one === 'string') : []
+  if (exec['interactiveMode'] === 'Always')
+    throw new UserError(
+      `user ${user.name} has a credential plugin that must be able to ask questions (interactiveMode: Always)`,
+      'use one that works without a terminal, or a token',
+    )
+  const args = Array.isArray(exec['args']) ? texts(exec['args']) : []
   const installHint = textField(entry, 'installHint')
   return {
     apiVersion,
@@ -240,10 +287,20 @@ function clusterInfo(cluster: Entry): Record<string, unknown> {
     'tls-server-name': textField(cluster, 'tls-server-name'),
     'insecure-skip-tls-verify': cluster.value['insecure-skip-tls-verify'] === true || undefined,
     'proxy-url': textField(cluster, 'proxy-url'),
+    config: pluginConfig(cluster),
     ...(authority !== undefined && {
-      'certificate-authority-data': Buffer.from(authority).toString('base64'),
+      'certificate-authority-data': Buffer.from(authority.text).toString('base64'),
     }),
   }
+}
+
+/** What a cluster's entry says to plugins alone. */
+function pluginConfig(cluster: Entry): unknown {
+  const extensions = cluster.value['extensions']
+  const found: unknown = (Array.isArray(extensions) ? (extensions as readonly unknown[]) : []).find(
+    (one) => isRecord(one) && one['name'] === 'client.authentication.k8s.io/exec',
+  )
+  return isRecord(found) ? found['extension'] : undefined
 }
 
 function extraEnvironment(env: unknown): Record<string, string> {
@@ -266,20 +323,24 @@ function textField(entry: Pick<Entry, 'value'>, field: string): string | undefin
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** `<field>-data` in base64, which wins, or the content of the file that `<field>` names. */
-function dataOrFile(entry: Entry, field: string): string | undefined {
+/** `<field>-data` in base64, which wins, or the content of the file that `<field>` names, and its path. */
+function dataOrFile(
+  entry: Entry,
+  field: string,
+): { readonly text: string; readonly path?: string } | undefined {
   const data = textField(entry, `${field}-data`)
-  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
-  const path = textField(entry, field)
-  if (path === undefined) return undefined
-  const absolute = pathFrom(entry.folder, path)
-  const text = readIfExists(absolute)
+  if (data !== undefined) {
+    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(data.replace(/\s/g, '')))
+      throw new UserError(`${entry.name}: ${field}-data is not base64`, 'check the kubeconfig')
+    return { text: Buffer.from(data, 'base64').toString('utf8') }
+  }
+  const named = textField(entry, field)
+  if (named === undefined) return undefined
+  const path = pathFrom(entry.folder, named)
+  const text = readIfExists(path)
   if (text === undefined)
-    throw new UserError(
-      `${entry.name} names ${absolute} as ${field}, which does not exist`,
-      'restore the file',
-    )
-  return text
+    throw new UserError(`${entry.name} names ${path} as ${field}, which does not exist`, 'restore the file')
+  return { text, path }
 }
 
 function pathFrom(folder: string, path: string): string {

@@ -5,6 +5,7 @@ import type { Connector } from './connector.ts'
 import { Http1Transport } from './http1-transport.ts'
 import { Http2Session } from './http2-session.ts'
 import type { Transport, TransportAnswer, TransportRequest } from './transport.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** More sessions are not opened; further requests share the least busy one. */
 const mostSessions = 64
@@ -101,14 +102,4 @@ function isAlpnRefusal(error: unknown): boolean {
   return (
     cause instanceof Error && 'code' in cause && cause.code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'
   )
-}
-
-/** `work`, but no longer than until `signal` aborts; `work` itself goes on. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

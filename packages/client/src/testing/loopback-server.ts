@@ -12,8 +12,13 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import type { Writable } from 'node:stream'
 import type { ConnectionConfig } from '../connection-config.ts'
 
-/** A certificate of `testdata`, as PEM. They are for localhost and 127.0.0.1, and worth nothing elsewhere. */
-export const pem = (name: 'ca' | 'server' | 'server-key' | 'client' | 'client-key'): string =>
+type Pem = 'ca' | 'server' | 'server-key' | 'client' | 'client-key'
+
+/**
+ * A certificate of `testdata`, as PEM. They are for localhost and 127.0.0.1, and worth nothing elsewhere.
+ * The `new-` ones come from another authority.
+ */
+export const pem = (name: Pem | `new-${Pem}`): string =>
   readFileSync(new URL(`../testdata/${name}.pem`, import.meta.url), 'utf8')
 
 export type Request = Http2ServerRequest | IncomingMessage
@@ -35,14 +40,16 @@ export async function startLoopbackServer(
     readonly protocol?: 'h2' | 'http/1.1'
     readonly port?: number
     readonly requestClientCertificate?: boolean
+    /** Shows the certificate of the other authority. */
+    readonly isRenewed?: boolean
     /** Also takes HTTP/1.1 where `protocol` is HTTP/2, as API servers do. */
     readonly allowHTTP1?: boolean
   } = {},
 ): Promise<LoopbackServer> {
   const tls = {
-    cert: pem('server'),
-    key: pem('server-key'),
-    ca: pem('ca'),
+    cert: pem(options.isRenewed ? 'new-server' : 'server'),
+    key: pem(options.isRenewed ? 'new-server-key' : 'server-key'),
+    ca: [pem('ca'), pem('new-ca')],
     requestCert: options.requestClientCertificate ?? false,
     rejectUnauthorized: false,
   }

@@ -1,4 +1,6 @@
-import type { Server } from 'node:http'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { type Pod, resources } from '@outrigger/kube'
 import { WebSocketServer } from 'ws'
 import type { ClusterClient } from '../api-client.ts'
@@ -60,13 +62,17 @@ export const smallCluster: Handler = (request, response) => {
   else answer(response, 200, { apiVersion: 'v1', kind: 'PodList', metadata: {}, items: [pod] })
 }
 
-/** Lets commands run, which say `hi`. */
-export function withExec(server: Server): void {
+/** Lets whoever is accepted run commands, which say `hi`. */
+export function withExec(
+  server: Pick<EventEmitter, 'on'>,
+  isAccepted: (request: IncomingMessage) => boolean = () => true,
+): void {
   const sockets = new WebSocketServer({ noServer: true })
-  server.on('upgrade', (request, socket, head) =>
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!isAccepted(request)) return void socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n')
     sockets.handleUpgrade(request, socket, head, (one) => {
       one.send(Buffer.from('\u0001hi'))
       one.send(Buffer.from('\u0003{"status":"Success"}'))
-    }),
-  )
+    })
+  })
 }
