@@ -76,6 +76,48 @@ it.each([
   expect(recordedData({ data: { spec: { containers: [] } } })).not.toBe(revisionData(spec))
 })
 
+it("volumes are recorded as Kubernetes' client types print them", () => {
+  const volumes: SidecarSetSpec['volumes'] = [
+    { name: 'a', emptyDir: { sizeLimit: '1024Mi' } },
+    {
+      name: 'b',
+      downwardAPI: {
+        items: [{ path: 'cpu', resourceFieldRef: { containerName: 'web', resource: 'limits.cpu' } }],
+      },
+    },
+    {
+      name: 'c',
+      ephemeral: {
+        volumeClaimTemplate: {
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '0.5Gi' } } },
+        },
+      },
+    },
+  ]
+  const { spec } = JSON.parse(revisionData(sidecarSet({ volumes }).spec)) as { spec: { volumes: unknown } }
+  expect(spec.volumes).toEqual([
+    { name: 'a', emptyDir: { sizeLimit: '1Gi' } },
+    {
+      name: 'b',
+      downwardAPI: {
+        defaultMode: 420,
+        items: [
+          { path: 'cpu', resourceFieldRef: { containerName: 'web', resource: 'limits.cpu', divisor: '0' } },
+        ],
+      },
+    },
+    {
+      name: 'c',
+      ephemeral: {
+        volumeClaimTemplate: {
+          metadata: { creationTimestamp: null },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '512Mi' } } },
+        },
+      },
+    },
+  ])
+})
+
 it('a restored SidecarSet has the content and hashes of then and the metadata of now', () => {
   const old = sidecarSet({})
   const now = sidecarSet({ injectionStrategy: { paused: false } }, 'example/agent:1.1')

@@ -4,6 +4,7 @@ import { outriggerResources, sidecarSetAnnotations, sidecarSetLabels } from './n
 import { projectSidecarContainers } from './sidecar-container-shape.ts'
 import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
 import { safeEncode, sidecarSetHashes } from './sidecar-set-hash.ts'
+import { typedVolume } from './typed-volume.ts'
 
 /**
  * What a ControllerRevision records of a **defaulted** SidecarSet, as the text its name is made from:
@@ -18,7 +19,7 @@ export function revisionData(spec: SidecarSetSpec): string {
         imagePullSecrets: (spec.imagePullSecrets ?? null) as JsonValue,
         initContainers: projectSidecarContainers(spec.initContainers),
         patchPodMetadata: (spec.patchPodMetadata ?? null) as JsonValue,
-        volumes: spec.volumes?.map(withoutEmpty) ?? null,
+        volumes: spec.volumes?.map(recordedVolume) ?? null,
       },
     }),
   )
@@ -145,8 +146,8 @@ function recordedHashes({ metadata }: ControllerRevision, spec: SidecarSetSpec) 
 }
 
 /** A volume as a typed serialisation prints it: nothing that is null, an empty list or an empty text inside a source. */
-function withoutEmpty(volume: Volume): JsonValue {
-  return pruned(volume as unknown as JsonValue) as JsonValue
+function recordedVolume(volume: Volume): JsonValue {
+  return typedVolume(pruned(volume as unknown as JsonValue) as JsonValue)
 }
 
 function pruned(value: JsonValue): JsonValue | undefined {
