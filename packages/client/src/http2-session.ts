@@ -95,6 +95,8 @@ export class Http2Session {
   #follow(stream: ClientHttp2Stream, request: TransportRequest): Promise<TransportAnswer> {
     const { signal } = request
     return new Promise((resolve, reject) => {
+      // An error costs a stack trace, and all but every stream ends well.
+      let isAnswered = false
       const onAbort = () => {
         stream.close(constants.NGHTTP2_CANCEL)
         stream.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
@@ -102,14 +104,17 @@ export class Http2Session {
       }
       signal.addEventListener('abort', onAbort, { once: true })
       stream.once('response', (headers) => {
+        isAnswered = true
         resolve({ status: Number(headers[':status']), headers: plainHeaders(headers), body: stream })
       })
       // Stays for the stream's whole life: an error after the answer belongs to whoever reads the body.
-      stream.on('error', (error) => reject(this.#lost(stream, error)))
+      stream.on('error', (error) => {
+        if (!isAnswered) reject(this.#lost(stream, error))
+      })
       stream.once('close', () => {
         this.#streams--
         signal.removeEventListener('abort', onAbort)
-        reject(this.#lost(stream, undefined))
+        if (!isAnswered) reject(this.#lost(stream, undefined))
       })
       if (request.body !== undefined) stream.end(request.body)
     })
