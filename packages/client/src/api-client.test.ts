@@ -51,6 +51,11 @@ describe('ApiClient', () => {
       { type: 'apply', body: {} },
       { fieldManager: 'me', force: true },
     )
+    await client.update(
+      resources.certificateSigningRequests,
+      { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'csr' } },
+      { subresource: 'approval' },
+    )
     await client.delete(resources.pods, web, { gracePeriodSeconds: 0, preconditions: { uid: 'u' } })
     await client.deleteCollection(resources.pods, { namespace: 'default', labelSelector: 'a' })
     await client.createSubresource(resources.pods, web, 'eviction', { kind: 'Eviction' }, { dryRun: true })
@@ -62,6 +67,7 @@ describe('ApiClient', () => {
       'POST /api/v1/namespaces/default/configmaps application/json {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}',
       'PATCH /api/v1/namespaces/default/pods/web/status application/json-patch+json []',
       'PATCH /apis/apps/v1/namespaces/default/deployments/web?fieldManager=me&force=true application/apply-patch+yaml {}',
+      'PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/csr/approval application/json {"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"csr"}}',
       'DELETE /api/v1/namespaces/default/pods/web application/json {"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0,"preconditions":{"uid":"u"}}',
       'DELETE /api/v1/namespaces/default/pods?labelSelector=a application/json {"apiVersion":"v1","kind":"DeleteOptions"}',
       'POST /api/v1/namespaces/default/pods/web/eviction?dryRun=All application/json {"kind":"Eviction"}',

@@ -83,7 +83,7 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface SubresourceOption {
-  readonly subresource?: 'status' | 'scale' | 'ephemeralcontainers' | 'resize' | 'finalize'
+  readonly subresource?: 'status' | 'scale' | 'ephemeralcontainers' | 'resize' | 'finalize' | 'approval'
 }
 
 export type Patch =
