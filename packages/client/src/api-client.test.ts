@@ -52,7 +52,13 @@ describe('ApiClient', () => {
       { fieldManager: 'me', force: true },
     )
     await client.update(
-      resources.certificateSigningRequests,
+      {
+        group: 'certificates.k8s.io',
+        version: 'v1',
+        resource: 'certificatesigningrequests',
+        kind: 'CertificateSigningRequest',
+        namespaced: false,
+      },
       { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'csr' } },
       { subresource: 'approval' },
     )
