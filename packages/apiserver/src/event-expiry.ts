@@ -6,7 +6,11 @@ const collection = 'events'
 const minute = 60_000
 /** How long an event is kept after it was last seen, as kube-apiserver's `--event-ttl` has it. */
 const lifetime = 60 * minute
-const sweepInterval = 5 * minute
+/** How often events are looked at one by one, and how often their number alone is, in minutes. */
+const sweepEvery = 5
+const countEvery = 1
+/** Removals under way at once; each waits until it would survive the end of the process. */
+const removalsAtOnce = 64
 /** Beyond so many the ones longest unwritten go first: a cluster in memory has no room for an hour of any churn. */
 const mostEvents = 50_000
 
@@ -27,12 +31,13 @@ export function createEventExpiry(
   return {
     name: 'event-expiry',
     async run(signal) {
-      while (!signal.aborted) {
+      for (let minutes = countEvery; !signal.aborted; minutes += countEvery) {
         try {
-          await clock.sleep(sweepInterval, signal)
+          await clock.sleep(countEvery * minute, signal)
         } catch {
           return
         }
+        if (minutes % sweepEvery !== 0 && store.count(collection) <= most) continue
         try {
           await sweep(store, { now: clock.now(), most, seenAt, signal })
         } catch (error) {
@@ -55,15 +60,18 @@ async function sweep(store: Store, { now, most, seenAt, signal }: Sweep): Promis
   const surplus = entries.length - most
   const newestToGo =
     surplus <= 0 ? 0 : (entries.map(({ revision }) => revision).sort(byNumber)[surplus - 1] ?? 0)
-  for (const entry of entries) {
-    if (signal.aborted) return
-    if (entry.revision > newestToGo && now - seenAt(entry) < lifetime) continue
-    try {
-      await store.write({ collection, key: entry.key, expected: entry.revision, object: undefined })
-    } catch (error) {
-      // Seen again just now.
-      if (!(error instanceof WriteConflict)) throw error
-    }
+  const isToGo = (entry: Entry) => entry.revision <= newestToGo || now - seenAt(entry) >= lifetime
+  const going = entries.filter(isToGo)
+  for (let i = 0; i < going.length && !signal.aborted; i += removalsAtOnce)
+    await Promise.all(going.slice(i, i + removalsAtOnce).map((entry) => remove(store, entry)))
+}
+
+async function remove(store: Store, { key, revision }: Entry): Promise<void> {
+  try {
+    await store.write({ collection, key, expected: revision, object: undefined })
+  } catch (error) {
+    // Seen again just now.
+    if (!(error instanceof WriteConflict)) throw error
   }
 }
 
