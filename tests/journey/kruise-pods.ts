@@ -314,6 +314,7 @@ export function leftPods(): LeftPod[] {
     agentPod('frozen-0', { set: 'frozen', image: '1.1' }),
     agentPod('frozen-1', { set: 'frozen', image: '1.0' }),
     agentPod('grown-0', { set: 'grown', image: '1.0', cannotBeUpgraded: true }),
+    agentPod('pinned-0', { set: 'pinned', image: '1.0' }),
     agentPod('base-0', { set: 'base', image: '1.0' }),
     agentPod('canary-0', { set: 'base-canary', image: '1.1', labels: { app: 'base', canary: 'yes' } }),
     meshPod('mesh-untouched', {

@@ -46,6 +46,7 @@ interface Given {
   readonly counts: readonly [number, number, number, number]
   readonly hashes?: readonly [string, string]
   readonly spec?: object
+  readonly injectionStrategy?: object
 }
 
 function leftSet({
@@ -61,6 +62,7 @@ function leftSet({
     containers: [container('agent', `example/agent:${image}`, data)],
     volumes: [{ name: 'agent-data', emptyDir: {} }],
   },
+  injectionStrategy = {},
 }: Given): LeftSet {
   return {
     sidecarSet: {
@@ -78,7 +80,7 @@ function leftSet({
         selector: { matchLabels: { ...selector } },
         ...spec,
         updateStrategy: { type: 'RollingUpdate', partition: 0, maxUnavailable: 1, ...updateStrategy },
-        injectionStrategy: {},
+        injectionStrategy,
         revisionHistoryLimit: 10,
       },
     } as SidecarSet,
@@ -140,6 +142,15 @@ export function leftSets(): LeftSet[] {
         ],
         volumes: [{ name: 'agent-data', emptyDir: {} }],
       },
+    }),
+    // New pods get what was recorded first.
+    leftSet({
+      name: 'pinned',
+      image: '1.1',
+      updateStrategy: { type: 'NotUpdate' },
+      injectionStrategy: { revision: { revisionName: `pinned-${first}`, policy: 'Always' } },
+      revisions: [first, second],
+      counts: [1, 0, 1, 0],
     }),
     leftSet({ name: 'base', revisions: [firstRevision], counts: [1, 1, 1, 1] }),
     leftSet({

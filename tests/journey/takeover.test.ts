@@ -241,9 +241,27 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
     })
   })
 
+  it('injects into new pods the content that a SidecarSet is pinned to', async () => {
+    const pod = await createPod(cluster, 'pinned-new', 'pinned')
+    expect(pod.spec.containers[0]).toMatchObject(injectedAgent('1.0'))
+    expect(withoutTimes(pod.metadata.annotations)).toMatchObject({
+      'kruise.io/sidecarset-hash': record('pinned', '1.0'),
+      'kruise.io/sidecarset-hash-without-image': recordWithoutImage('pinned'),
+    })
+  })
+
   it('never touches pods that nothing is to be done for', async () => {
     const now = await pods()
-    const idle = ['paused-0', 'paused-1', 'partitioned-0', 'partitioned-1', 'frozen-0', 'frozen-1', 'grown-0']
+    const idle = [
+      'paused-0',
+      'paused-1',
+      'partitioned-0',
+      'partitioned-1',
+      'frozen-0',
+      'frozen-1',
+      'pinned-0',
+      'grown-0',
+    ]
     for (const name of [
       ...idle,
       'base-0',
