@@ -5,43 +5,57 @@ const newline = 0x0a
 const longestLine = 64 * 1024 * 1024
 
 /**
- * Cuts chunks into the JSON values of their lines. A chunk is looked at once and a line copied at
- * most once, whatever the sizes of lines and chunks.
+ * Cuts chunks into the JSON values of their lines. A chunk is looked at once, and what is copied grows
+ * with the length of a line alone: the number of chunks it comes in, down to single bytes, does not count.
  */
 export class JsonLines {
-  #partial: Buffer[] = []
-  #length = 0
+  /** The line that has begun, in a buffer that is mostly larger. */
+  #partial = Buffer.alloc(0)
+  #length = 0;
 
-  /** The values whose lines end in this chunk. @throws ConnectionError for a line that is not JSON. */
-  push(chunk: Buffer): unknown[] {
-    const values: unknown[] = []
+  /**
+   * The values whose lines end in this chunk. Must be read to its end before the next chunk.
+   *
+   * @throws ConnectionError for a line that is not JSON, after the values before it, or is too long.
+   */
+  *push(chunk: Buffer): Generator<unknown> {
     let start = 0
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
       const text = this.#take(chunk, start, end)
-      if (text.length > 0 && text.trim() !== '') values.push(parse(text))
       start = end + 1
+      if (text.length > 0 && text.trim() !== '') yield parse(text)
     }
-    if (start < chunk.length) {
-      this.#partial.push(start === 0 ? chunk : chunk.subarray(start))
-      this.#length += chunk.length - start
-      if (this.#length > longestLine)
-        throw new ConnectionError(`a line of the answer is longer than ${longestLine} bytes`)
-    }
-    return values
+    if (start < chunk.length) this.#keep(chunk, start)
   }
 
-  /** Whether the last line has begun and not ended. */
-  get isWithinLine(): boolean {
-    return this.#length > 0
+  /** The value of a last line that the stream ended without a line's end. @throws ConnectionError when it is cut off. */
+  *end(): Generator<unknown> {
+    const text = this.#partial.toString('utf8', 0, this.#length)
+    this.#length = 0
+    if (text.trim() !== '') yield parse(text)
   }
 
   #take(chunk: Buffer, start: number, end: number): string {
     if (this.#length === 0) return chunk.toString('utf8', start, end)
-    this.#partial.push(chunk.subarray(start, end))
-    const text = Buffer.concat(this.#partial).toString('utf8')
-    this.#partial = []
+    this.#keep(chunk.subarray(0, end), start)
+    const text = this.#partial.toString('utf8', 0, this.#length)
     this.#length = 0
+    // A long line is rare; its buffer is not kept for the short ones.
+    if (this.#partial.length > 1024 * 1024) this.#partial = Buffer.alloc(0)
     return text
+  }
+
+  #keep(chunk: Buffer, start: number): void {
+    const length = this.#length + chunk.length - start
+    if (length > longestLine)
+      throw new ConnectionError(`a line of the answer is longer than ${longestLine} bytes`)
+    if (length > this.#partial.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, this.#partial.length * 2))
+      this.#partial.copy(larger, 0, 0, this.#length)
+      this.#partial = larger
+    }
+    chunk.copy(this.#partial, this.#length, start)
+    this.#length = length
   }
 }
 
@@ -49,6 +63,8 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
+    // JSON knows no byte order mark, but what passes text on may put one before it.
+    if (text.startsWith('\uFEFF')) return parse(text.slice(1))
     throw new ConnectionError('the answer has a line that is not JSON', { cause: error })
   }
 }

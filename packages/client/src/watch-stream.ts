@@ -22,12 +22,12 @@ export async function* readWatch<T extends KubeObject>(
         yield parseEvent<T>(value)
       }
     }
+    for (const value of lines.end()) yield parseEvent<T>(value)
   } catch (error) {
     throw signal.aborted ? signal.reason : error
   } finally {
     body.destroy()
   }
-  if (lines.isWithinLine) throw new ConnectionError('the watch broke off within an event')
 }
 
 function parseEvent<T extends KubeObject>(value: unknown): WatchEvent<T> {
