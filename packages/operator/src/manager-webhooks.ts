@@ -20,7 +20,11 @@ import {
 import { validateBinding } from './admission/binding/binding-handler.ts'
 import { createPodFacts } from './admission/pod/pod-facts.ts'
 import { createPodMutator, createPodValidator } from './admission/pod/pod-handlers.ts'
-import { changesRequirements, createRequiredValidator } from './admission/required-sidecar-sets.ts'
+import {
+  changesRequirements,
+  createRequiredValidator,
+  shareOneEntry,
+} from './admission/required-sidecar-sets.ts'
 import {
   convertObjects,
   createSidecarSetMutator,
@@ -172,7 +176,7 @@ export class ManagerWebhooks {
         this.#options.convertsVersions ? customResourceDefinitions(this.definitionOptions()) : [],
     })
     const notice = (old: SidecarSet | undefined, next: SidecarSet | undefined) => {
-      if (changesRequirements(old, next)) registration.look()
+      if (changesRequirements(old, next) && !shareOneEntry(this.#caches.index)) registration.look()
     }
     this.#caches.sidecarSets().onChange({
       onAdd: (sidecarSet) => notice(undefined, sidecarSet),

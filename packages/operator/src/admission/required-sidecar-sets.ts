@@ -1,5 +1,5 @@
 import { podAnnotations, type SidecarSet, sidecarSetAnnotations, virtualNodeNames } from '@outrigger/api'
-import { type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
+import { type CompiledSidecarSet, type SidecarSetIndex, selectSidecarSets } from '@outrigger/injection'
 import type { LabelSelectorRequirement, Pod } from '@outrigger/kube'
 import { type AdmissionHandler, allow, refuse, type WebhookDeclaration } from '@outrigger/webhook'
 import type { PodFactsSource } from './pod/pod-facts.ts'
@@ -33,10 +33,9 @@ export function requiredDeclarations(
   elsewhere: readonly LabelSelectorRequirement[],
 ): WebhookDeclaration[] {
   const required: SidecarSet[] = []
-  for (const { sidecarSet, selects } of sidecarSets.values()) {
-    // An empty selector selects no pod here, and every pod in a webhook.
-    if (selects === undefined || !isRequired(sidecarSet) || isForVirtualNodes(sidecarSet)) continue
-    required.push(sidecarSet)
+  for (const compiled of sidecarSets.values()) {
+    if (!hasEntry(compiled)) continue
+    required.push(compiled.sidecarSet)
     if (required.length > maxEntries)
       return [{ ...entry(path), namespaceSelector: { matchExpressions: [...elsewhere, notInKubeSystem] } }]
   }
@@ -47,6 +46,18 @@ export function requiredDeclarations(
       objectSelector: sidecarSet.spec.selector ?? {},
       namespaceSelector: namespacesOf(sidecarSet, elsewhere),
     }))
+}
+
+/** Whether so many are required that one entry asks about all pods, and one more or less makes no difference. */
+export function shareOneEntry(sidecarSets: SidecarSetIndex): boolean {
+  let count = 0
+  for (const compiled of sidecarSets.values()) if (hasEntry(compiled) && ++count > maxEntries + 1) return true
+  return false
+}
+
+/** An empty selector selects no pod here, and every pod in a webhook. */
+function hasEntry({ sidecarSet, selects }: CompiledSidecarSet): boolean {
+  return selects !== undefined && isRequired(sidecarSet) && !isForVirtualNodes(sidecarSet)
 }
 
 const nameLabel = 'kubernetes.io/metadata.name'

@@ -5,6 +5,7 @@ import type { AdmissionRequest } from '@outrigger/webhook'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { filebeat } from '../testdata/objects.ts'
+import { shareOneEntry } from './required-sidecar-sets.ts'
 import { createSidecarSetMutator } from './sidecar-set/sidecar-set-handlers.ts'
 import { webhookDeclarations } from './webhook-declarations.ts'
 
@@ -117,6 +118,10 @@ describe('required SidecarSets', () => {
     const many = (count: number) => entries(...Array.from({ length: count }, (_, i) => required(`s${i}`, {})))
     expect(many(100)).toHaveLength(100)
     expect(many(101).map(({ name }) => name)).toEqual(['required.vpod.kb.io'])
+    const shared = (count: number) =>
+      shareOneEntry(new SidecarSetIndex(Array.from({ length: count }, (_, i) => required(`s${i}`, {}))))
+    // The one that goes from 101 changes what is asked.
+    expect([100, 101, 102].map(shared)).toEqual([false, false, true])
   })
 
   it('with an empty selector, which selects nothing, are asked for never', () => {
