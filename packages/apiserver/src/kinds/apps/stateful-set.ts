@@ -1,4 +1,11 @@
-import { deepEqual, forbidden, invalid, required, type StatefulSet } from '@outrigger/kube'
+import {
+  deepEqual,
+  forbidden,
+  invalid,
+  type PodTemplateSpec,
+  required,
+  type StatefulSet,
+} from '@outrigger/kube'
 import { applyClaimDefaults } from '../core/claim-defaults.ts'
 import { checkIntOrPercent, checkNotNegative, type Errors, notSupported } from '../field-checks.ts'
 import type { KindBuilder } from '../kind-definition.ts'
@@ -90,8 +97,22 @@ function validate({ spec }: StatefulSet): Errors {
   checkNotNegative(errors, 'spec.minReadySeconds', spec.minReadySeconds)
   checkNotNegative(errors, 'spec.ordinals.start', spec.ordinals?.start)
   checkWorkloadSelector(errors, spec.selector, 'statefulset')
-  checkLastingTemplate(errors, 'spec.template', spec.template, spec.selector)
+  checkLastingTemplate(errors, 'spec.template', withClaims(spec), spec.selector)
   return errors
+}
+
+/** The template as its pods will have it: claims become volumes, in place of those of the same name. */
+function withClaims({
+  template,
+  volumeClaimTemplates = [],
+}: NonNullable<StatefulSet['spec']>): PodTemplateSpec {
+  if (template?.spec === undefined || volumeClaimTemplates.length === 0) return template
+  const claimed = new Set(volumeClaimTemplates.map(({ metadata }) => metadata.name))
+  const volumes = [
+    ...(template.spec.volumes ?? []).filter(({ name }) => !claimed.has(name)),
+    ...[...claimed].map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
+  ]
+  return { ...template, spec: { ...template.spec, volumes } }
 }
 
 const changeable = [
