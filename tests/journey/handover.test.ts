@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
-import { formatTime, SystemClock, SystemRandom, silentLogger } from '@outrigger/foundation'
+import { formatTime, SystemClock, SystemRandom } from '@outrigger/foundation'
+import { MemoryLogger } from '@outrigger/foundation/testing'
 import {
   type EndpointSlice,
   type Lease,
@@ -28,6 +29,7 @@ import { type SmallCluster, startSmallCluster } from './small-cluster.ts'
 const patience = 60_000
 const clock = new SystemClock()
 const random = new SystemRandom()
+const logger = new MemoryLogger()
 const configuration = { namespace: '', name: 'kruise-mutating-webhook-configuration' }
 const leaseKey = { namespace: webhookService.namespace, name: 'kruise-manager' }
 const bundle = Buffer.from(kruiseCertificates['ca-cert.pem'] ?? '').toString('base64')
@@ -86,6 +88,12 @@ it('stands in behind the Service while kruise-manager leads, with its certificat
   ).toEqual(hooks)
   const { spec } = await cluster.client.get<Lease>(resources.leases, leaseKey)
   expect(spec.holderIdentity).toMatch(/^kruise-controller-manager-/)
+  expect(logger.lines).toContainEqual(
+    expect.objectContaining({
+      level: 'warn',
+      message: expect.stringContaining('kruise-manager holds the lease'),
+    }),
+  )
   // The one that leads counts; nobody else writes what it has counted.
   const { status } = await readAgents()
   expect(status).toMatchObject({ matchedPods: 5, updatedPods: 5, readyPods: 4, updatedReadyPods: 4 })
@@ -147,7 +155,7 @@ async function startManager(): Promise<() => Promise<void>> {
     client: cluster.client,
     clock,
     random,
-    logger: silentLogger,
+    logger,
     identity: 'outrigger-of-this-test',
     userName: 'admin',
     webhook: { listen: { host: '127.0.0.1', port } },

@@ -37,6 +37,9 @@ export function createManager(options: ManagerOptions): Manager {
   return new OutriggerManager(options)
 }
 
+/** What the names of its pods, and so its identities, begin with. */
+const kruiseDeployment = 'kruise-controller-manager-'
+
 class OutriggerManager implements Manager {
   readonly name = 'manager'
   readonly ready: Promise<void>
@@ -148,6 +151,16 @@ class OutriggerManager implements Manager {
     )
   }
 
+  /** kruise-manager shares the lease. Nothing here would tell why SidecarSets are left alone while it runs. */
+  #sayWhoLeads(): void {
+    const { leader = '' } = this.#elector
+    if (!this.#follows() || !leader.startsWith(kruiseDeployment)) return
+    this.#options.logger.warn(
+      'kruise-manager holds the lease: SidecarSets are left to it until its Deployment is scaled to 0',
+      { lease: this.#leaseName, leader },
+    )
+  }
+
   /** Whether another replica leads, whose business registration then is. */
   #follows(): boolean {
     return this.#elector.leader !== undefined && this.#elector.leader !== this.#options.identity
@@ -159,7 +172,9 @@ class OutriggerManager implements Manager {
       name: 'manager readiness',
       run: async (signal) => {
         while (!signal.aborted && !this.isReady) await this.#options.clock.sleep(50, signal).catch(() => {})
-        if (!signal.aborted) this.#becomeReady()
+        if (signal.aborted) return
+        this.#sayWhoLeads()
+        this.#becomeReady()
       },
     }
   }
