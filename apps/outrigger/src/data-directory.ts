@@ -15,6 +15,8 @@ export interface DataDirectory {
   readonly containerd: string
   /** Volumes and logs of pods. */
   readonly pods: string
+  /** What claims of pods keep: one folder for each persistent volume made here. */
+  readonly volumes: string
   /** Default place of the kubeconfig. */
   readonly kubeconfig: string
   /** Lets the next process in. Repeatable. */
@@ -87,13 +89,14 @@ function exists(path: string): Promise<boolean> {
 
 /** Removes what a cluster keeps in the folder, and the folder if nothing else is in it. */
 export async function removeDataDirectory(directory: DataDirectory): Promise<void> {
-  const { path, pki, store, containerd, pods, kubeconfig } = directory
+  const { path, pki, store, containerd, pods, volumes, kubeconfig } = directory
   // Somebody may have named a folder that holds other things too.
   for (const part of [
     pki,
     store,
     containerd,
     pods,
+    volumes,
     kubeconfig,
     join(path, ephemeralMark),
     join(path, 'lock'),
@@ -109,6 +112,7 @@ function placesIn(path: string): Omit<DataDirectory, 'release'> {
     store: join(path, 'store'),
     containerd: join(path, 'containerd'),
     pods: join(path, 'pods'),
+    volumes: join(path, 'volumes'),
     kubeconfig: join(path, 'kubeconfig'),
   }
 }

@@ -31,6 +31,7 @@ import {
   type Service,
   type ServiceAccount,
   type StatefulSet,
+  type StorageClass,
 } from '@outrigger/kube'
 import type { CertificateSigner } from './certificates/certificate-signer.ts'
 import { kubeletServingSigner } from './certificates/kubelet-serving.ts'
@@ -56,6 +57,10 @@ import {
 import { createScheduler } from './scheduler/scheduler.ts'
 import { createServiceAccountController, rootCaName } from './service-account/service-account-controller.ts'
 import { createStatefulSetController } from './stateful-set/stateful-set-controller.ts'
+import { createDefaultClass } from './volume-binding/default-class.ts'
+import { createVolumeBindingController } from './volume-binding/volume-binding-controller.ts'
+import type { VolumeFolders } from './volume-binding/volume-folders.ts'
+import { localProvisioner } from './volume-binding/volume-plan.ts'
 import {
   claimIndex,
   createVolumeProtectionController,
@@ -67,6 +72,8 @@ export interface ControlPlaneOptions {
   readonly rootCa: string
   /** Signs the serving certificates of kubelets with the cluster's authority; left out, nobody does. */
   readonly kubeletSigner?: CertificateSigner
+  /** Where volumes lie that are folders of this machine; left out, none are made, and there is no default class. */
+  readonly volumeFolders?: VolumeFolders
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -126,13 +133,14 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
   const quotas = informers.for<ResourceQuota>(resources.resourceQuotas, own)
   const claims = informers.for<PersistentVolumeClaim>(resources.persistentVolumeClaims, { trim })
   const volumes = informers.for<PersistentVolume>(resources.persistentVolumes, { trim })
+  const classes = informers.for<StorageClass>(resources.storageClasses, { trim })
   const discovery = createDiscovery({ client, clock })
 
   // Whole resources that are watched anyway; the garbage collector watches all others by itself.
   const watched = [
     ...[namespaces, nodes, pods, serviceAccounts, deployments, replicaSets, replicationControllers],
     ...[statefulSets, daemonSets, revisions, jobs, cronJobs, services, slices, endpoints, budgets, quotas],
-    ...[claims, volumes],
+    ...[claims, volumes, classes],
   ]
   const shared = new Map(watched.map((one) => [`${one.resource.resource}.${one.resource.group}`, one]))
 
@@ -141,7 +149,10 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
       ...base,
       ...{ namespaces, serviceAccounts, rootCaConfigMaps, rootCa: options.rootCa },
     }),
-    createScheduler({ ...base, pods, nodes, events: events('default-scheduler') }),
+    createScheduler({
+      ...base,
+      ...{ pods, nodes, claims, volumes, classes, events: events('default-scheduler') },
+    }),
     createReplicaSetController({ ...base, replicaSets, pods, events: events('replicaset-controller') }),
     createReplicationControllerController({
       ...base,
@@ -173,6 +184,13 @@ function controlPlaneRunnables(options: ControlPlaneOptions): readonly Runnable[
     createQuotaController({ ...base, quotas, pods, discovery }),
     createNodeLifecycleController({ ...base, nodes, leases, pods, events: events('node-controller') }),
     createPodGarbageController({ ...base, pods }),
+    createVolumeBindingController({
+      ...base,
+      ...{ claims, volumes, classes, nodes, folders: options.volumeFolders },
+      events: events('persistentvolume-controller'),
+      provisionerEvents: events(localProvisioner),
+    }),
+    ...(options.volumeFolders === undefined ? [] : [createDefaultClass(base)]),
     createVolumeProtectionController({ ...base, claims, volumes, pods }),
     createNamespaceController({ ...base, namespaces, discovery }),
     createGarbageCollector({ ...base, discovery, shared }),

@@ -32,6 +32,7 @@ export const resources = {
   namespaces: cluster('', 'v1', 'namespaces', 'Namespace'),
   nodes: cluster('', 'v1', 'nodes', 'Node'),
   persistentVolumes: cluster('', 'v1', 'persistentvolumes', 'PersistentVolume'),
+  storageClasses: cluster('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass'),
   deployments: namespaced('apps', 'v1', 'deployments', 'Deployment'),
   replicaSets: namespaced('apps', 'v1', 'replicasets', 'ReplicaSet'),
   statefulSets: namespaced('apps', 'v1', 'statefulsets', 'StatefulSet'),

@@ -29,6 +29,7 @@ import { RuntimeWatch } from './runtime-watch.ts'
 import { KubeletServer, type KubeletServerOptions } from './server/kubelet-server.ts'
 import { LogRotation, type LogRotationOptions } from './server/log-rotation.ts'
 import { ServingCertificate, type ServingCertificateOptions } from './server/serving-certificate.ts'
+import { ClaimedVolumes } from './volume/claimed-volumes.ts'
 import { PodVolumes } from './volume/pod-volumes.ts'
 import { type ReferencePolicy, refuseAllReferences } from './volume/reference-policy.ts'
 import { ReferencedObjects } from './volume/referenced-objects.ts'
@@ -117,6 +118,7 @@ class NodeKubelet implements Kubelet {
       files: runtime.files,
       objects: this.#objects,
       tokens: new ServiceAccountTokens(client, clock),
+      claims: new ClaimedVolumes(client),
       policy: options.referencePolicy ?? refuseAllReferences,
       isVirtual: node.isVirtual,
     })

@@ -25,6 +25,7 @@ import { ensureRights } from '../parts/ensure-rights.ts'
 import { createManagerPart } from '../parts/manager.ts'
 import { createNode } from '../parts/node.ts'
 import { openPodRuntimes, type PodRuntimes, type RuntimeKind } from '../parts/pod-runtimes.ts'
+import { createVolumeFolders } from '../parts/volume-folders.ts'
 import {
   collect,
   type LogSettings,
@@ -163,7 +164,7 @@ class Up {
     const kubeconfig = await this.#writeKubeconfig(directory, folder, url)
     await this.#prepareApi(this.#client(folder, 'control-plane', url))
     const runtimes = await opening
-    await this.#startParts(folder, runtimes, url)
+    await this.#startParts(directory, folder, runtimes, url)
     await this.#keepCertificates(directory)
     this.#greet(url, kubeconfig, runtimes)
     return port
@@ -239,14 +240,19 @@ class Up {
     return path
   }
 
-  async #startParts(folder: CertificateFolder, runtimes: PodRuntimes, url: string): Promise<void> {
+  async #startParts(
+    directory: DataDirectory,
+    folder: CertificateFolder,
+    runtimes: PodRuntimes,
+    url: string,
+  ): Promise<void> {
     if (this.#settings.exampleImages) {
       const lines = await runtimes.prepareImages(exampleImages, this.#service.signal)
       for (const line of lines) this.#environment.writeOut(`Images: ${line}\n`)
     }
     await Promise.all([
       this.#has('manager') && this.#startManager(folder, url),
-      this.#has('control-plane') && this.#startControlPlane(folder, url),
+      this.#has('control-plane') && this.#startControlPlane(folder, directory, url),
       ...(this.#has('nodes') ? nodes.map((node) => this.#startNode(folder, runtimes, url, node)) : []),
     ])
   }
@@ -269,7 +275,7 @@ class Up {
     return this.#service.start(manager, manager.ready)
   }
 
-  #startControlPlane(folder: CertificateFolder, url: string): Promise<unknown> {
+  #startControlPlane(folder: CertificateFolder, directory: DataDirectory, url: string): Promise<unknown> {
     const client = this.#client(folder, 'control-plane', url)
     const { authority } = folder
     return this.#service.start(
@@ -277,6 +283,7 @@ class Up {
         ...this.#common('control-plane'),
         client,
         rootCa: authority.certificate,
+        volumeFolders: createVolumeFolders(directory.volumes),
         kubeletSigner: {
           read: readSigningRequest,
           sign: (request, validSeconds) =>

@@ -15,15 +15,30 @@ import {
   type Random,
   type Runnable,
 } from '@outrigger/foundation'
-import { keyOf, type Node, type Pod, type PodCondition, parseKey, resources } from '@outrigger/kube'
+import {
+  keyOf,
+  type Node,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+  type PodCondition,
+  parseKey,
+  resources,
+  type StorageClass,
+} from '@outrigger/kube'
 import { podCondition } from '../pods/pod-state.ts'
+import { catalogOf } from '../volume-binding/volume-binding-controller.ts'
+import { reviewClaims, selectedNode, type VolumeCatalog } from '../volume-binding/volume-plan.ts'
 import { ClusterView } from './cluster-view.ts'
-import { planPlacement } from './placement.ts'
+import { planPlacement, refusedOutright } from './placement.ts'
 
 export interface SchedulerOptions {
   readonly client: Client
   readonly pods: Informer<Pod>
   readonly nodes: Informer<Node>
+  readonly claims: Informer<PersistentVolumeClaim>
+  readonly volumes: Informer<PersistentVolume>
+  readonly classes: Informer<StorageClass>
   readonly events: EventRecorder
   readonly clock: Clock
   readonly random: Random
@@ -48,7 +63,7 @@ export function createScheduler(options: SchedulerOptions): Runnable {
     random: options.random,
     logger: options.logger,
     concurrency: 16,
-    informers: [options.pods, options.nodes],
+    informers: [options.pods, options.nodes, options.claims, options.volumes, options.classes],
     sources: [(enqueue) => scheduler.connect(enqueue)],
     reconcile: (key, signal) => scheduler.schedule(key, signal),
   })
@@ -61,8 +76,11 @@ class Scheduler {
   /** Failed attempts of pods that fit nowhere, by key. */
   readonly #waiting = new Map<string, number>()
 
+  readonly #catalog: VolumeCatalog
+
   constructor(options: SchedulerOptions) {
     this.#options = options
+    this.#catalog = catalogOf(options)
     this.#name = options.schedulerName ?? 'default-scheduler'
   }
 
@@ -101,6 +119,10 @@ class Scheduler {
           if (pod.spec.nodeName) retryWaiting()
         },
       }),
+      this.#options.claims.onChange({
+        onAdd: (claim) => this.#retryUsersOf(claim, enqueue),
+        onUpdate: (claim) => this.#retryUsersOf(claim, enqueue),
+      }),
     ]
     return () => {
       for (const stop of stops) stop()
@@ -113,9 +135,14 @@ class Scheduler {
       this.#waiting.delete(key)
       return waitForChange
     }
-    const placement = planPlacement(pod, this.#cluster)
+    const claims = reviewClaims(pod, this.#catalog)
+    const placement =
+      claims.kind === 'refused'
+        ? refusedOutright(claims.message, this.#cluster)
+        : planPlacement(pod, this.#cluster, claims.affinities)
     if (placement.kind === 'unschedulable') return this.#postpone(pod, placement.message, signal)
     this.#waiting.delete(key)
+    if (claims.kind === 'unbound') return this.#selectNode(claims.claims, placement.nodeName, signal)
     this.#cluster.assume(pod, placement.nodeName)
     try {
       await this.#bind(pod, placement.nodeName, signal)
@@ -125,6 +152,35 @@ class Scheduler {
       throw error
     }
     return waitForChange
+  }
+
+  /** Says where volumes are needed; the pod is bound once they are there. */
+  async #selectNode(
+    claims: readonly PersistentVolumeClaim[],
+    nodeName: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    for (const claim of claims) {
+      if (claim.metadata.annotations?.[selectedNode] !== undefined) continue
+      const { uid } = claim.metadata
+      await this.#options.client
+        .patch(
+          resources.persistentVolumeClaims,
+          parseKey(keyOf(claim)),
+          { type: 'merge', body: { metadata: { uid, annotations: { [selectedNode]: nodeName } } } },
+          { signal },
+        )
+        .catch((error: unknown) => {
+          if (!isNotFound(error) && !isConflict(error)) throw error
+        })
+    }
+    return waitForChange
+  }
+
+  /** Needs the index `claim` of pods. */
+  #retryUsersOf(claim: PersistentVolumeClaim, enqueue: (key: string) => void): void {
+    for (const pod of this.#options.pods.store.byIndex('claim', keyOf(claim)))
+      if (this.#isMine(pod)) enqueue(keyOf(pod))
   }
 
   async #bind(pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { amountOf } from '../pod/amount.ts'
 import { identityOf } from '../pod/container-record.ts'
 import type { PodPlace } from '../pod/field-ref.ts'
 import type { PodFiles } from '../runtime.ts'
+import { type ClaimedVolumes, claimNameOf } from './claimed-volumes.ts'
 import {
   type CrossNamespaceReference,
   notAuthorizedReason,
@@ -22,6 +23,7 @@ export interface PodVolumesOptions {
   readonly files: PodFiles
   readonly objects: ReferencedObjects
   readonly tokens: ServiceAccountTokens
+  readonly claims: ClaimedVolumes
   readonly policy: ReferencePolicy
   readonly isVirtual: boolean
 }
@@ -112,6 +114,7 @@ export class PodVolumes {
   /** Removes what the pod had. */
   async remove(podUid: string): Promise<void> {
     this.#options.tokens.forget(podUid)
+    this.#options.claims.forget(podUid)
     await this.#options.objects.release(podUid)
     await this.#options.files.removePod(podUid)
   }
@@ -141,6 +144,13 @@ export class PodVolumes {
     if (volume.hostPath !== undefined && !isVirtual) {
       await this.#checkHostPath(volume.hostPath.path, volume.hostPath.type ?? '')
       return { source: volume.hostPath.path, isReadOnly: false }
+    }
+    const claimName = claimNameOf(pod, volume)
+    if (claimName !== undefined) {
+      // Who may make volumes of the cluster decides where they lie, on virtual nodes too.
+      const { path, type } = await this.#options.claims.find(pod, claimName, signal)
+      await this.#checkHostPath(path, type)
+      return { source: path, isReadOnly: volume.persistentVolumeClaim?.readOnly === true }
     }
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown'
     throw new Error(`this node cannot mount volumes of type ${kind}`)
