@@ -12,6 +12,8 @@ export interface StoryOptions {
   readonly directory: string
   readonly environment: NodeJS.ProcessEnv
   readonly print: (line: string) => void
+  /** Told of every process of the program, for whoever has to end the story early. */
+  readonly onStart?: (process: OutriggerProcess) => void
 }
 
 export interface StoryEnd {
@@ -78,18 +80,27 @@ class Story {
 
   async #end(cluster: OutriggerProcess): Promise<void> {
     await cluster.stop()
-    const { directory, environment } = this.#options
-    const down = startOutrigger(['down', '--purge', '--data-dir', join(directory, 'data')], environment)
+    const { directory } = this.#options
+    const down = this.#start(['down', '--purge', '--data-dir', join(directory, 'data')])
     if ((await down.ended) !== 0) throw new Error(`the cluster could not be removed:\n${down.output()}`)
   }
 
+  #start(args: readonly string[]): OutriggerProcess {
+    const started = startOutrigger(args, this.#options.environment)
+    this.#options.onStart?.(started)
+    return started
+  }
+
   async #up(more: readonly string[]): Promise<OutriggerProcess> {
-    const { directory, runtime, environment } = this.#options
+    const { directory, runtime } = this.#options
     const args = ['up', '--port', '0', '--runtime', runtime, ...more]
-    const cluster = startOutrigger(
-      [...args, '--data-dir', join(directory, 'data'), '--kubeconfig', this.#kubeconfig],
-      environment,
-    )
+    const cluster = this.#start([
+      ...args,
+      '--data-dir',
+      join(directory, 'data'),
+      '--kubeconfig',
+      this.#kubeconfig,
+    ])
     await cluster.saw(/^Outrigger is up/m, 180_000)
     this.#transcript.show(
       `outrigger ${args.join(' ')} &`,
@@ -306,10 +317,7 @@ class Story {
     )
 
     say('The manager is back, and the pod goes on.')
-    const manager = startOutrigger(
-      ['manager', '--kubeconfig', this.#kubeconfig, '--webhook-port', '0'],
-      this.#options.environment,
-    )
+    const manager = this.#start(['manager', '--kubeconfig', this.#kubeconfig, '--webhook-port', '0'])
     this.#transcript.show(`outrigger manager --kubeconfig kubeconfig &`)
     try {
       await this.#eventually(
