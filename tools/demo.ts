@@ -16,6 +16,7 @@ if (obstacle !== undefined && asked !== 'sim')
 const directory = await mkdtemp(join(tmpdir(), 'outrigger-demo-'))
 const started: OutriggerProcess[] = []
 let isLeaving = false
+const stillLeaving = new Promise<never>(() => {})
 // Codes as shells give them to what a signal ended.
 const onInterrupt = () => void leave(130)
 const onTerminate = () => void leave(143)
@@ -31,8 +32,12 @@ const { checks, kubeconfig, cluster, end } = await tellStory({
     if (!isLeaving) console.log(line)
   },
   onStart: (program) => void started.push(program),
+}).catch(async (error: unknown) => {
+  if (!isLeaving) console.error(`demo: ${error instanceof Error ? error.message : error}`)
+  await leave(1)
+  return stillLeaving
 })
-if (isLeaving) await new Promise<never>(() => {})
+if (isLeaving) await stillLeaving
 process.off('SIGINT', onInterrupt)
 process.off('SIGTERM', onTerminate)
 const failed = checks.filter((check) => !check.held)
