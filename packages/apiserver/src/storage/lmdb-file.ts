@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { checkTrees, Damage } from './lmdb-pages.ts'
+import { checkTrees, Damage, type Meta, type Tree } from './lmdb-pages.ts'
 
 const magic = 0xbeefc0de
 const dataVersion = 2
@@ -22,29 +22,6 @@ const overlappingSync = 0x1000
 /** The bits among the flags of a tree that say how its keys and values are kept. */
 const kindsOfTree = 0xff
 const numberedKeys = 0x08
-
-/** One tree of pages, as a meta has it. */
-export interface Tree {
-  readonly flags: number
-  readonly depth: number
-  readonly branchPages: number
-  readonly leafPages: number
-  readonly overflowPages: number
-  readonly entries: number
-  /** Undefined for an empty tree. */
-  readonly root: number | undefined
-}
-
-/** A state of the database that was committed. */
-export interface Meta {
-  readonly pageSize: number
-  readonly flags: number
-  readonly free: Tree
-  readonly main: Tree
-  readonly lastPage: number
-  readonly transaction: number
-  readonly boot: bigint
-}
 
 /**
  * What keeps a file from being a whole LMDB database, or undefined. The library maps the file into memory

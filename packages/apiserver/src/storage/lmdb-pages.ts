@@ -1,5 +1,27 @@
 import { readSync } from 'node:fs'
-import type { Meta, Tree } from './lmdb-file.ts'
+
+/** One tree of pages, as a meta has it. */
+export interface Tree {
+  readonly flags: number
+  readonly depth: number
+  readonly branchPages: number
+  readonly leafPages: number
+  readonly overflowPages: number
+  readonly entries: number
+  /** Undefined for an empty tree. */
+  readonly root: number | undefined
+}
+
+/** A state of the database that was committed. */
+export interface Meta {
+  readonly pageSize: number
+  readonly flags: number
+  readonly free: Tree
+  readonly main: Tree
+  readonly lastPage: number
+  readonly transaction: number
+  readonly boot: bigint
+}
 
 /** What is wrong with a database, as a clause. */
 export class Damage extends Error {
