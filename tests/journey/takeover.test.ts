@@ -27,6 +27,7 @@ import { cloneSets, kruiseService, leaveKruiseBehind, storedResource } from './k
 import {
   agentHashes,
   agentWithoutImage,
+  firstRevision,
   meshHashes,
   meshWithoutImage,
   revisionTexts,
@@ -248,6 +249,13 @@ describe.each<KruiseRelease>(['1.8', '1.9'])('a cluster that OpenKruise %s leave
       'kruise.io/sidecarset-hash': record('pinned', '1.0'),
       'kruise.io/sidecarset-hash-without-image': recordWithoutImage('pinned'),
     })
+  })
+
+  it('names in new pods the revision that is there, whichever release recorded it', async () => {
+    const pod = await createPod(cluster, 'base-new', 'base')
+    expect(pod.metadata.annotations?.['kruise.io/sidecarset-hash']).toContain(
+      `"controllerRevision":"base-${firstRevision}"`,
+    )
   })
 
   it('never touches pods that nothing is to be done for', async () => {

@@ -8,6 +8,7 @@ export {
   type InjectionRecord,
   injectionAnnotations,
   parseRecords,
+  rememberRevisionName,
   revisionNameOf,
 } from './injection-records.ts'
 export {

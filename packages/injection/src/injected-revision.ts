@@ -13,6 +13,11 @@ export interface RevisionSource {
     sidecarSet: SidecarSet,
     wanted: { readonly revisionName?: string; readonly customVersion?: string },
   ): ControllerRevision | undefined
+  /**
+   * The name under which the present content is recorded; `undefined` while it is not. It cannot always be computed: early
+   * releases of OpenKruise recorded the same content in another form. Left out: it is computed.
+   */
+  recordedNameOf?(sidecarSet: SidecarSet): string | undefined
 }
 
 /** How contents are chosen that are not the present one. */
@@ -34,7 +39,7 @@ export interface RevisionFacts {
  */
 export function contentFor(sidecarSet: SidecarSet, pod: Pod, facts: RevisionFacts): SidecarSet {
   const choice = choiceFor(sidecarSet, pod)
-  if (choice === 'present') return sidecarSet
+  if (choice === 'present') return named(sidecarSet, facts.revisions)
   const recorded = recordedContent(sidecarSet, facts.revisions)
   if (choice === 'recorded') return recorded
   const carried = parseRecords(pod.metadata.annotations?.[sidecarSetAnnotations.hash])?.get(
@@ -42,7 +47,19 @@ export function contentFor(sidecarSet: SidecarSet, pod: Pod, facts: RevisionFact
   )?.hash
   const hashOf = ({ metadata }: SidecarSet) => metadata.annotations?.[sidecarSetAnnotations.hash]
   for (const content of [recorded, sidecarSet]) if (carried && hashOf(content) === carried) return content
-  return (facts.chance ?? 0) <= choice ? recorded : sidecarSet
+  return (facts.chance ?? 0) <= choice ? recorded : named(sidecarSet, facts.revisions)
+}
+
+const resolved = new WeakSet<SidecarSet>()
+
+/** The SidecarSet, known by the name of the revision that records it. Asked once for each object. */
+function named(sidecarSet: SidecarSet, revisions: RevisionSource | undefined): SidecarSet {
+  if (resolved.has(sidecarSet)) return sidecarSet
+  const name = revisions?.recordedNameOf?.(sidecarSet)
+  if (name === undefined) return sidecarSet
+  resolved.add(sidecarSet)
+  rememberRevisionName(sidecarSet, name)
+  return sidecarSet
 }
 
 /** Every content of a SidecarSet that a pod may rightly have got by now. */

@@ -46,11 +46,15 @@ export class RevisionHistory implements RevisionSource {
 
   /** The name under which the present content is, or will be, recorded. */
   nameOf(sidecarSet: SidecarSet): string {
+    return this.recordedNameOf(sidecarSet) ?? revisionNameOf(sidecarSet)
+  }
+
+  recordedNameOf(sidecarSet: SidecarSet): string | undefined {
     const name = revisionNameOf(sidecarSet)
     const recorded = this.of(sidecarSet)
     if (recorded.some(({ metadata }) => metadata.name === name)) return name
     const data = revisionData(sidecarSet.spec)
-    return recorded.findLast((revision) => recordedData(revision) === data)?.metadata.name ?? name
+    return recorded.findLast((revision) => recordedData(revision) === data)?.metadata.name
   }
 }
 

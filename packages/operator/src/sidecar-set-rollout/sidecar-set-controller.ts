@@ -11,6 +11,7 @@ import {
   waitForChange,
 } from '@outrigger/controller'
 import type { Clock, Logger, Random } from '@outrigger/foundation'
+import { rememberRevisionName } from '@outrigger/injection'
 import type { Namespace, Pod } from '@outrigger/kube'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
@@ -116,6 +117,8 @@ class Rollouts {
       .filter((key) => !chosen.has(key))
       .flatMap((key) => tally.views.get(key) ?? [])
     const before = round.selected.length
+    // What pods are told that they carry is recorded, under a name that cannot always be computed.
+    if (before > 0) rememberRevisionName(set.sidecarSet, this.#options.revisionNameOf(set.sidecarSet))
     const reset = resets.length > 0 ? await this.#pods.reset(set, resets, isCurrent, signal) : 0
     // Hot upgrades number their steps by the version of the SidecarSet.
     const upgraded =
