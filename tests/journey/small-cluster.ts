@@ -9,6 +9,13 @@ import { createPretendKubelet } from './pretend-kubelet.ts'
 
 const token = 'journey-admin-token'
 
+/** The pretend kubelet mounts nothing, so there is nothing to make. */
+const pretendFolders = {
+  path: (name: string) => `/pretend/${name}`,
+  make: async () => {},
+  remove: async () => {},
+}
+
 /** An API server, the control plane and a pretend kubelet in this process. */
 export interface SmallCluster {
   readonly client: ClusterClient
@@ -70,7 +77,10 @@ export async function startSmallCluster(nodes: readonly string[]): Promise<Small
   const parts = new AbortController()
   const partsEnded = runAll(
     [
-      createControlPlane({ client, clock, random, logger, rootCa: authority.certificate }),
+      createControlPlane({
+        ...{ client, clock, random, logger, rootCa: authority.certificate },
+        volumeFolders: pretendFolders,
+      }),
       createPretendKubelet({ client, clock, random, logger, nodes }),
     ],
     parts.signal,

@@ -1,5 +1,5 @@
 import { Duplex, PassThrough } from 'node:stream'
-import { type Logger, messageOf } from '@outrigger/foundation'
+import { type Clock, type Logger, messageOf } from '@outrigger/foundation'
 import type { WebSocket } from 'ws'
 import type { PodRuntime } from '../runtime.ts'
 import { SpdyConnection, type SpdyStream } from './spdy-connection.ts'
@@ -9,8 +9,15 @@ export interface ForwardTarget {
   readonly runtime: PodRuntime
   readonly sandboxId: string
   readonly podUid: string
+  readonly clock: Clock
   readonly logger: Logger
 }
+
+/**
+ * Milliseconds between the end of the last connection and that of its WebSocket, as with containerd's own server. The
+ * official client of Python forgets what it has not handed on yet when the end comes at once.
+ */
+const lingering = 1_000
 
 /** Port forwarding over SPDY, raw or inside a WebSocket: a pair of streams per connection. */
 export async function forwardSpdy(transport: Duplex, target: ForwardTarget): Promise<void> {
@@ -98,7 +105,8 @@ export async function forwardChannels(
   const ended = ports.map((port, index) =>
     forwardChannel(socket, index, port, connections[index] as PassThrough, target, stop.signal),
   )
-  await Promise.race([closed, Promise.all(ended)])
+  const lingered = Promise.all(ended).then(() => target.clock.sleep(lingering, stop.signal).catch(() => {}))
+  await Promise.race([closed, lingered])
   endWebSocket(socket, transport)
   await closed
   stop.abort()
