@@ -1,6 +1,6 @@
 import { grantsFor, outriggerResources, type SidecarSetResourceBinding } from '@outrigger/api'
 import type { ClusterClient } from '@outrigger/client'
-import { createControlPlane } from '@outrigger/control-plane'
+import { createControlPlane, type VolumeFolders } from '@outrigger/control-plane'
 import { createInformer, runAll } from '@outrigger/controller'
 import type { Runnable } from '@outrigger/foundation'
 import { createKubelet, type ReferencePolicy, virtualCapacity } from '@outrigger/kubelet'
@@ -8,6 +8,13 @@ import { createManager, type ManagerOptions } from '@outrigger/operator'
 import { createSimRuntime, type SimRuntime, type SimRuntimeOptions } from '@outrigger/runtime-sim'
 import { fixedCertificate } from '@outrigger/webhook'
 import { startTestApiServer, type TestApiServer, type TestApiServerOptions } from './test-api-server.ts'
+
+/** Simulated nodes keep their files in memory, and make folders themselves when they mount them. */
+const simulatedFolders: VolumeFolders = {
+  path: (name) => `/volumes/${name}`,
+  make: async () => {},
+  remove: async () => {},
+}
 
 export interface TestClusterOptions extends TestApiServerOptions {
   /** Defaults to a regular node `node-1` and a virtual node `virtual-1`. */
@@ -58,7 +65,14 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
     }),
   )
   const admin = await server.client()
-  start(createControlPlane({ ...server, client: admin, rootCa: server.certificateAuthority }))
+  start(
+    createControlPlane({
+      ...server,
+      client: admin,
+      rootCa: server.certificateAuthority,
+      volumeFolders: simulatedFolders,
+    }),
+  )
   for (const node of nodes) start(node)
   const ready: Promise<void>[] = nodes.map((node) => node.ready)
   if (options.hasManager ?? true) {
