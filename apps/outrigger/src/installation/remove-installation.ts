@@ -1,11 +1,19 @@
 import { type Client, isNotFound } from '@outrigger/client'
-import type { Clock } from '@outrigger/foundation'
-import { type KubeObject, type ObjectKey, type Pod, type ResourceRef, resources } from '@outrigger/kube'
+import { type Clock, UserError } from '@outrigger/foundation'
+import {
+  type KubeObject,
+  type MutatingWebhookConfiguration,
+  type ObjectKey,
+  type Pod,
+  type ResourceRef,
+  resources,
+  type ValidatingWebhookConfiguration,
+} from '@outrigger/kube'
 import { defaultNames } from '@outrigger/operator'
 import { resourceOfObject } from './apply-installation.ts'
 
 export interface RemoveOptions {
-  readonly client: Pick<Client, 'delete' | 'list'>
+  readonly client: Pick<Client, 'delete' | 'get' | 'list'>
   readonly clock: Clock
   readonly namespace: string
   /** Also the definitions, with every SidecarSet, and the namespace, with the history of SidecarSets. */
@@ -25,6 +33,7 @@ export async function removeInstallation(
   objects: readonly KubeObject[],
   options: RemoveOptions,
 ): Promise<void> {
+  await refuseOthers(options)
   await removeWebhooks(options)
   const workload = objects.filter(({ kind }) => kind === 'Deployment')
   for (const object of workload) await removeObject(object, options)
@@ -40,6 +49,31 @@ export async function removeInstallation(
   if (options.includesDefinitions) return
   await remove(resources.secrets, own(defaultNames.certificateSecret), options)
   await remove(resources.leases, own(defaultNames.lease), options)
+}
+
+type Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
+
+/** The names are the cluster's, and the same for every manager: what another one registered is not ours to take away. */
+async function refuseOthers({ client, namespace, signal }: RemoveOptions): Promise<void> {
+  const { mutating, validating } = defaultNames.webhooks
+  for (const [resource, name] of [
+    [resources.mutatingWebhookConfigurations, mutating],
+    [resources.validatingWebhookConfigurations, validating],
+  ] as const) {
+    const found = await client
+      .get<Configuration>(resource, { namespace: '', name }, { signal })
+      .catch((error: unknown) => {
+        if (isNotFound(error)) return undefined
+        throw error
+      })
+    const others = found?.webhooks?.flatMap(({ clientConfig }) => clientConfig.service?.namespace ?? [])
+    const other = others?.find((place) => place !== namespace)
+    if (other !== undefined)
+      throw new UserError(
+        `the webhooks of ${name} lead to a manager in namespace ${other}, not ${namespace}; nothing was removed`,
+        `outrigger uninstall --namespace ${other} removes that one`,
+      )
+  }
 }
 
 async function removeWebhooks(options: RemoveOptions): Promise<void> {
