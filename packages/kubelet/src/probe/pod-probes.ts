@@ -82,6 +82,11 @@ export class PodProbes {
         isWanted: () => this.#isWanted(kind, probed),
         onFailure: (output) =>
           this.#options.report(fieldPathOf(life), `${titles[kind]} probe failed: ${output}`),
+        onUnknown: (output) =>
+          this.#options.report(
+            fieldPathOf(life),
+            `${titles[kind]} probe errored and resulted in unknown state: ${output}`,
+          ),
         onTurn: (isPassing) => this.#turn(kind, probed, isPassing),
       })
     }

@@ -35,7 +35,9 @@ export async function attemptProbe(
     )
   } catch (error) {
     if (signal.aborted) throw error
-    return { verdict: 'failure', output: failureText(error, probe, target, seconds) }
+    // What could not be started says nothing; what did not end in time or was not answered has failed.
+    const verdict = probe.exec !== undefined && !isLate(error) ? 'unknown' : 'failure'
+    return { verdict, output: failureText(error, probe, target, seconds) }
   }
 }
 
@@ -87,11 +89,13 @@ async function probeOnce(
   return { verdict: 'unknown', output: 'the probe has no action' }
 }
 
+function isLate(error: unknown): boolean {
+  return error instanceof DeadlineExceeded || (error instanceof RuntimeError && error.code === 'timeout')
+}
+
 function failureText(error: unknown, probe: Probe, target: ProbeTarget, seconds: number): string {
-  const isLate =
-    error instanceof DeadlineExceeded || (error instanceof RuntimeError && error.code === 'timeout')
   if (probe.exec !== undefined) {
-    if (!isLate) return messageOf(error)
+    if (!isLate(error)) return messageOf(error)
     return `command timed out: "${(probe.exec.command ?? []).join(' ')}" timed out after ${seconds}s`
   }
   if (probe.httpGet !== undefined) {
@@ -102,10 +106,10 @@ function failureText(error: unknown, probe: Probe, target: ProbeTarget, seconds:
     } catch (unknownPort) {
       return messageOf(unknownPort)
     }
-    const why = isLate
+    const why = isLate(error)
       ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
       : messageOf(error)
     return `Get "${url}": ${why}`
   }
-  return isLate ? `timeout: failed to connect within ${seconds}s` : messageOf(error)
+  return isLate(error) ? `timeout: failed to connect within ${seconds}s` : messageOf(error)
 }

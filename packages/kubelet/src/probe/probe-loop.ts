@@ -11,6 +11,8 @@ export interface ProbeLoopOptions {
   /** Whether probing makes sense now; asked before each attempt. */
   readonly isWanted: () => boolean
   readonly onFailure: (output: string) => void
+  /** The probe could not be made, twice in a row: once may only mean that the container is ending. */
+  readonly onUnknown: (output: string) => void
   /** The thresholds turned the verdict. */
   readonly onTurn: (isPassing: boolean) => void
   readonly initially: boolean | undefined
@@ -22,6 +24,7 @@ export class ProbeLoop {
   readonly #stop = new AbortController()
   #cancelTimer: () => void = () => {}
   #isBusy = false
+  #isUnknown = false
   #streak = 0
   #lastVerdict: boolean | undefined
   #isPassing: boolean | undefined
@@ -79,7 +82,13 @@ export class ProbeLoop {
   }
 
   #take(outcome: ProbeOutcome): void {
-    if (this.#stop.signal.aborted || outcome.verdict === 'unknown') return
+    if (this.#stop.signal.aborted) return
+    const wasUnknown = this.#isUnknown
+    this.#isUnknown = outcome.verdict === 'unknown'
+    if (this.#isUnknown) {
+      if (wasUnknown) this.#options.onUnknown(outcome.output)
+      return
+    }
     const isGood = outcome.verdict === 'success'
     if (!isGood) this.#options.onFailure(outcome.output)
     this.#streak = this.#lastVerdict === isGood ? this.#streak + 1 : 1
