@@ -136,6 +136,18 @@ describe.each([502, 503, 504])('a gateway that answers %i with a page', (status)
   })
 })
 
+test('a JSON patch that a gateway lost is not sent again, even where it says when to come back', async () => {
+  let calls = 0
+  const { client } = await aGateway((_, response) => {
+    calls++
+    response.writeHead(503, { 'retry-after': '1' }).end()
+  })
+  const body = [{ op: 'add', path: '/metadata/finalizers/-', value: 'example.com/x' }]
+
+  await expect(client.patch(resources.pods, web, { type: 'json', body })).rejects.toMatchObject({ code: 503 })
+  expect(calls).toBe(1)
+})
+
 test('a page instead of an object is told of, and a write not repeated', async () => {
   let calls = 0
   const { client } = await aGateway((_, response) => {

@@ -145,7 +145,7 @@ export class HttpCaller {
         mayBeUnknown = false
         if (await unlessAborted(credentials.reject(identity), signal)) continue
       }
-      const pause = retryPause(call.method, number, outcome.error)
+      const pause = retryPause(call.method, number, outcome.error, call.headers?.['content-type'])
       if (pause === undefined) {
         if (outcome.answer !== undefined) return outcome.answer
         throw outcome.error

@@ -42,3 +42,11 @@ test('a call is repeated four times, and nine times where the server invites it,
   expect(pauses(refused(503, 1_000))).toEqual([1_000, 1_000, 1_000, 1_000, 1_600, 2_000, 2_000, 2_000, 2_000])
   expect(pauses(lost('unsent'))).toEqual([0, 200, 400, 800])
 })
+
+test('a JSON patch is not repeated after 503, since done twice it may do twice as much', () => {
+  const type = 'application/json-patch+json'
+
+  expect(retryPause('PATCH', 1, refused(503, 1_000), type)).toBeUndefined()
+  expect(retryPause('PATCH', 1, refused(429, 1_000), type)).toBe(1_000)
+  expect(retryPause('PATCH', 1, refused(503, 1_000), 'application/merge-patch+json')).toBe(1_000)
+})

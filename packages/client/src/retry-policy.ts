@@ -17,8 +17,16 @@ const longestPoliteness = 2_000
  * it away and said when to come back (as client-go has it): by 429 any, by 503, which a gateway may also say of a
  * server it lost, such as do nothing when done twice.
  */
-export function retryPause(method: string, attempt: number, error: unknown): number | undefined {
-  if (error instanceof ApiError) return pauseAfterRefusal(method, attempt, error)
+export function retryPause(
+  method: string,
+  attempt: number,
+  error: unknown,
+  contentType?: string,
+): number | undefined {
+  if (error instanceof ApiError) {
+    const isRepeatable = repeatable.has(method) && contentType !== jsonPatch
+    return pauseAfterRefusal(method, attempt, error, isRepeatable)
+  }
   if (attempt >= mostAttempts) return undefined
   const plain = plainPause(attempt)
   if (!(error instanceof ConnectionError)) return undefined
@@ -41,15 +49,18 @@ function pauseAfterRefusal(
   method: string,
   attempt: number,
   { code, retryAfter }: ApiError,
+  isRepeatable: boolean,
 ): number | undefined {
   const isPassing = code === 429 || (code >= 502 && code <= 504)
   if (!isPassing) return undefined
   if (retryAfter === undefined)
     return method === 'GET' && attempt < mostAttempts ? plainPause(attempt) : undefined
   if (retryAfter > longestPause || attempt >= mostInvitedAttempts) return undefined
-  const isSafe = method === 'GET' || code === 429 || (code === 503 && repeatable.has(method))
+  const isSafe = method === 'GET' || code === 429 || (code === 503 && isRepeatable)
   return isSafe ? Math.max(retryAfter, Math.min(longestPoliteness, plainPause(attempt))) : undefined
 }
 
 /** A deletion is not among them: it could meet another object of the same name. */
 const repeatable: ReadonlySet<string> = new Set(['PUT', 'PATCH'])
+/** Its `add` and `remove` count places in lists, so done twice it does twice as much. */
+const jsonPatch = 'application/json-patch+json'
