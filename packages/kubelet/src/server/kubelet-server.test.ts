@@ -175,9 +175,12 @@ describe('the kubelet server', () => {
   })
 
   test('says which port could not be forwarded, and ends when no connection is left', async () => {
-    const socket = await rawWebSocket('/portForward/demo/a?ports=9', 'v4.channel.k8s.io')
+    const socket = await rawWebSocket('/portForward/demo/a?port=9', 'v4.channel.k8s.io')
     expect(await untilEnd(socket)).toContain('error forwarding port 9 to pod')
     socket.destroy()
+    const portless = await rawWebSocket('/portForward/demo/a', 'v4.channel.k8s.io')
+    expect(await untilEnd(portless)).toContain('query parameter "port" is required')
+    portless.destroy()
   })
 
   test('runs a command over SPDY', async () => {

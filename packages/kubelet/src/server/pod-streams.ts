@@ -93,6 +93,9 @@ async function command(
   )
 }
 
+/** Each may hold a connection open. */
+const mostPorts = 100
+
 async function forward(
   url: URL,
   request: IncomingMessage,
@@ -103,14 +106,25 @@ async function forward(
   if (!isWebSocket(request)) {
     return forwardSpdy(acceptSpdy(request, socket, head, [spdyForwardProtocol]), target)
   }
+  const offered = request.headers['sec-websocket-protocol'] ?? ''
+  // A tunnel names its ports inside.
+  const ports = offered.includes(tunnelProtocol) ? [] : portsOf(url.searchParams)
   const webSocket = await acceptWebSocket(request, socket, head, [tunnelProtocol, 'v4.channel.k8s.io'])
   if (webSocket.protocol === tunnelProtocol) return forwardSpdy(webSocketBytes(webSocket), target)
-  const ports = url.searchParams
-    .getAll('ports')
-    .flatMap((text) => text.split(','))
-    .map(Number)
-    .filter((port) => Number.isInteger(port) && port > 0 && port < 65_536)
-  return forwardChannels(webSocket, socket, ports.slice(0, 100), target)
+  return forwardChannels(webSocket, socket, ports, target)
+}
+
+/** API servers say `port`, their clients `ports`. @throws ServerError when there is none, or one is no port */
+function portsOf(query: URLSearchParams): readonly number[] {
+  const texts = [...query.getAll('port'), ...query.getAll('ports')].flatMap((text) => text.split(','))
+  if (texts.length === 0) throw new ServerError(400, 'query parameter "port" is required')
+  const ports = texts.map(Number)
+  const wrong = ports.findIndex((port) => !Number.isInteger(port) || port < 1 || port > 65_535)
+  if (wrong >= 0)
+    throw new ServerError(400, `port ${JSON.stringify(texts[wrong])} must be between 1 and 65535`)
+  if (ports.length > mostPorts)
+    throw new ServerError(400, `no more than ${mostPorts} ports can be forwarded at a time`)
+  return ports
 }
 
 function isWebSocket(request: IncomingMessage): boolean {
