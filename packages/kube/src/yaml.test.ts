@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { formatYaml, ManifestError, parseManifests, parseYaml } from './yaml.ts'
 
 describe('YAML', () => {
@@ -19,6 +21,14 @@ describe('YAML', () => {
       base: { x: 1 },
       all: { x: 1, y2: 2 },
     })
+  })
+
+  test('reads the numbers that Go reads', () => {
+    expect(
+      parseYaml(
+        'a: 1_000\nb: 0b101\nc: 0x_1F\nd: 0o17\ne: 0_7\nf: -0b11\ng: 1_0.5\nh: 08\nj: 1_a\nk: _1\nl: 1e3',
+      ),
+    ).toEqual({ a: 1000, b: 5, c: 31, d: 15, e: 7, f: -3, g: 10.5, h: 8, j: '1_a', k: '_1', l: 1000 })
   })
 
   test('takes documents and lists apart and knows where they begin', () => {
@@ -61,6 +71,76 @@ describe('YAML', () => {
     )
     expect(parseYaml(text)).toEqual(value)
   })
+})
+
+test('writes a script as it was written, tabs and all', () => {
+  expect(formatYaml({ make: 'all:\n\techo\n' })).toBe('make: |\n  all:\n  \techo\n')
+})
+
+test('writes nothing that Go takes for the end of a line', () => {
+  expect(formatYaml({ a: 'x\u2028y\u0085z\u2029', b: 'x\ty' })).toBe(
+    'a: "x\\u2028y\\u0085z\\u2029"\nb: "x\\ty"\n',
+  )
+})
+
+/** Texts that some reader of YAML takes for something else. */
+const treacherous = [
+  ...['1_000', '0b1', '0x_1', '0_7', '0o17', '+1', '1e3', '.5', '1.', '.inf', '.NaN', '1:30', '12:30:45.5'],
+  ...['yes', 'No', 'on', 'y', 'N', 'true', 'null', '~', '', '=', '<<', '2024-01-02', '2024-01-02T03:04:05Z'],
+  ...[
+    'a\tb',
+    '\ta',
+    'a\u2028b',
+    'a\u0085b',
+    '\ufeffa',
+    'a: b',
+    'a #b',
+    '- a',
+    '? a',
+    '%a',
+    '@a',
+    '`a',
+    '!a',
+    '&a',
+    '*a',
+  ],
+  ...[
+    "'",
+    '"',
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    '|',
+    '>',
+    'a\\b',
+    ' a',
+    'a ',
+    'a\n',
+    '\n',
+    'a\r\nb',
+    '\u0000',
+    '---',
+    '...',
+  ],
+]
+
+test.each(treacherous)('writes the text %j so that it stays that text', (text) => {
+  const written = formatYaml({ [text]: text })
+  expect(parseYaml(written)).toEqual({ [text]: text })
+  // Also for readers of YAML 1.1.
+  expect(parse(written, { version: '1.1', merge: false })).toEqual({ [text]: text })
+})
+
+test('writes any text so that it stays that text', () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 12 })), (texts) => {
+      const written = formatYaml(texts)
+      expect(parseYaml(written)).toEqual(texts)
+      expect(parse(written, { version: '1.1' })).toEqual(texts)
+    }),
+  )
 })
 
 function thrownBy(text: string): ManifestError {

@@ -39,7 +39,7 @@ const maxAliasCount = 1000
 
 /**
  * The objects in a text of one or more YAML or JSON documents, as kubectl reads it: `yes`, `on` and `y` are
- * booleans, 0777 is octal, `List` kinds are taken apart, empty documents are passed over.
+ * booleans, 0777 is octal, 1_000 a number, `List` kinds are taken apart, empty documents are passed over.
  *
  * @throws ManifestError
  */
@@ -76,6 +76,8 @@ export function formatYaml(value: unknown): string {
     sortMapEntries: true,
     aliasDuplicateObjects: false,
     version: '1.2',
+    // Quotes what a reader of YAML 1.1, kubectl among them, would not take for a text.
+    compat: 'yaml-1.1',
   })
 }
 
@@ -142,20 +144,46 @@ const booleanTag: ScalarTag = {
   stringify: ({ value }) => (value === true ? 'true' : 'false'),
 }
 
-/** `0777`, octal in YAML 1.1 and so in the file modes people write. */
-const octalTag: ScalarTag = {
+/** Whole numbers that only YAML 1.1 and Go write so: `0777` and `0o777`, `0b11`, `0x1F`, and any with `_` between digits. */
+const integerTag: ScalarTag = {
   tag: 'tag:yaml.org,2002:int',
   default: true,
   format: 'OCT',
-  test: /^[-+]?0[0-7]+$/,
+  test: /^[-+]?(?:0[bB][01_]+|0[oO]?_*[0-7][0-7_]*|0[xX][0-9a-fA-F_]+|[1-9][0-9]*_[0-9_]*)$/,
   resolve: (text) => {
-    const digits = text.replace(/^[-+]/, '')
-    return (text.startsWith('-') ? -1 : 1) * Number.parseInt(digits, 8)
+    const digits = text.replace(/^[-+]|_/g, '').replace(/^0(?=[0-7])/, '0o')
+    return (text.startsWith('-') ? -1 : 1) * Number(digits)
   },
   identify: () => false,
 }
 
+/** Fractions with `_` between digits. */
+const floatTag: ScalarTag = {
+  tag: 'tag:yaml.org,2002:float',
+  default: true,
+  test: /^[-+]?(?=[^_]*_)[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?$/,
+  resolve: (text) => Number(text.replaceAll('_', '')),
+  identify: () => false,
+}
+
+/** Texts with a character that Go takes for the end of a line, or drops: escaped, or they would come back changed. */
+const escapedTag: ScalarTag = {
+  tag: 'tag:yaml.org,2002:str',
+  default: true,
+  test: /(?!)/,
+  resolve: (text) => text,
+  identify: (value) => typeof value === 'string' && unquotable.test(value),
+  stringify: ({ value }) =>
+    JSON.stringify(value).replace(
+      /[\u007f-\u009f\u2028\u2029\ufeff]/g,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+}
+
+/** Tabs too, but in texts of several lines, which keep them. */
+const unquotable = /[\u007f-\u009f\u2028\u2029\ufeff]|^[^\n]*\t[^\n]*$/
+
 /** Tried before the core tags, so that writing quotes what reading would take for a boolean or a number. */
 function tags(core: Tags): Tags {
-  return [booleanTag, octalTag, ...core]
+  return [escapedTag, booleanTag, integerTag, floatTag, ...core]
 }
