@@ -44,13 +44,21 @@ async function hasComeTo(story: Story, watch: { tell(): Story }): Promise<void> 
   const milestones = [...story.phases, ...story.states].filter((line) =>
     / (running|Ready True|gone)$/.test(line),
   )
-  const patterns = milestones.map(patternOf)
+  const patterns = milestones.map((line) => [patternOf(line), ...endsOf(line)])
   for (let waited = 0; waited < patience; waited += 100) {
     const seen = watch.tell()
     const lines = [...seen.phases, ...seen.states]
-    if (patterns.every((pattern) => lines.some((line) => pattern.test(line)))) return
+    if (patterns.every((any) => lines.some((line) => any.some((pattern) => pattern.test(line))))) return
     await sleep(100)
   }
+}
+
+/** What shows that a milestone was passed, though nobody saw it. */
+function endsOf(milestone: string): readonly RegExp[] {
+  const [, run] = milestone.match(/^(.*: #\d+) running$/) ?? []
+  const [, pod] = milestone.match(/^(.*): Ready True$/) ?? []
+  const ends = [run && `${run} terminated`, pod && `${pod}: Succeeded`, pod && `${pod}: Failed`]
+  return ends.flatMap((end) => (end ? [new RegExp(patternOf(end).source.replace(/\$$/, '( |$)'))] : []))
 }
 
 /** States that two statuses close to each other may show as one, or that come and go with the moment of asking. */
