@@ -8,6 +8,7 @@ import { type Lease, type Node, type Pod, resources } from '@outrigger/kube'
 import { defaultNames } from '@outrigger/operator'
 import { aPod, aSidecarSet, eventually } from '@outrigger/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { untilInjected } from '../journey/until-injected.ts'
 import { type OutriggerProcess, startOutrigger } from '../story/outrigger-process.ts'
 import { type OverloadedGateway, startOverloadedGateway } from './overloaded-gateway.ts'
 
@@ -64,6 +65,7 @@ beforeAll(async () => {
   await manager.saw(/The manager is ready/)
   await node.saw(/is registered/)
   await client.create<SidecarSet>(sidecarSets, released(1))
+  await untilInjected(client, 'agent', { namespace: 'default', labels: { app: 'web' } })
 }, 120_000)
 
 afterAll(async () => {

@@ -9,6 +9,7 @@ import { eventually } from '@outrigger/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type OutriggerProcess, startOutrigger } from '../story/outrigger-process.ts'
 import { type Family, parsePrometheusText } from './prometheus-text.ts'
+import { untilInjected } from './until-injected.ts'
 
 const { sidecarSets } = outriggerResources
 const clock = new SystemClock()
@@ -55,6 +56,7 @@ afterAll(async () => {
 describe('a manager in a process of its own', () => {
   test('injects into pods of namespaces that are not its own', async () => {
     await create(logs)
+    await untilInjected(client, 'logs', { namespace: 'shop', labels: { app: 'web' } })
     for (const namespace of namespaces)
       for (const name of ['web-0', 'web-1']) await createPod(namespace, name)
 
@@ -121,6 +123,18 @@ describe('a manager in a process of its own', () => {
         expect(numberOf(second, name, labels), name).toBeGreaterThanOrEqual(value)
     }
   })
+})
+
+test('opens no port for metrics or probes that are switched off', async () => {
+  for (const off of [['--metrics-addr=0'], ['--metrics-addr=0', '--health-probe-addr=0']]) {
+    const part = startOutrigger(
+      ['manager', '--kubeconfig', kubeconfig, '--no-leader-elect', '--webhook-port=0', ...off],
+      process.env,
+    )
+    await part.saw(/The manager is ready/)
+    expect(part.output()).not.toMatch(/"(?:metrics|probe) server listens"/)
+    expect(await part.stop()).toBe(0)
+  }
 })
 
 test.each([

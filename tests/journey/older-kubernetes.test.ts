@@ -20,6 +20,7 @@ import {
 import { eventually } from '@outrigger/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type OutriggerProcess, program, startOutrigger } from '../story/outrigger-process.ts'
+import { untilInjected } from './until-injected.ts'
 
 const { sidecarSets } = outriggerResources
 const clock = new SystemClock()
@@ -91,6 +92,7 @@ describe.each<[Release]>([[22], [28], [30]])(
           updateStrategy: { type: 'RollingUpdate', maxUnavailable: 1 },
         },
       })
+      await untilInjected(client, 'logs', { namespace: 'default', labels: { app: 'web' } })
       for (const name of ['web-0', 'web-1']) await createPod(name)
       const before = await podsUntil((pods) => pods.every(isReady))
       expect(before.map(imageOf)).toEqual(['logs:1', 'logs:1'])
@@ -129,6 +131,7 @@ describe.each<[Release]>([[22], [28], [30]])(
         return
       }
       await creating
+      await untilInjected(client, 'proxy', { namespace: 'default', labels: { app: 'job' } })
       await createPod('job-0', 'job')
       const pod = await client.get<Pod>(resources.pods, { namespace: 'default', name: 'job-0' })
       expect(pod.spec.initContainers).toMatchObject([{ name: 'proxy', restartPolicy: 'Always' }])

@@ -23,8 +23,8 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly webhookPort?: number
   readonly webhookHost?: string
   readonly webhookUrl?: string
-  readonly metricsAddr?: ListenAddress | 'auto'
-  readonly healthProbeAddr?: ListenAddress | 'auto'
+  readonly metricsAddr: ListenAddress | 'auto' | 'off'
+  readonly healthProbeAddr: ListenAddress | 'auto' | 'off'
   readonly shutdownDelay?: number
   readonly replaceOverflowPods: boolean
   readonly evictMissedPods: boolean
@@ -101,9 +101,8 @@ export function addManagerCommand(program: Command, environment: Environment): v
 }
 
 function addAddressFlags(command: Command): void {
-  const metrics: (text: string) => ListenAddress | 'auto' | undefined = parseListenAddress('--metrics-addr')
-  const health: (text: string) => ListenAddress | 'auto' | undefined =
-    parseListenAddress('--health-probe-addr')
+  const metrics: (text: string) => ListenAddress | 'auto' | 'off' = parseListenAddress('--metrics-addr')
+  const health: (text: string) => ListenAddress | 'auto' | 'off' = parseListenAddress('--health-probe-addr')
   command
     .option(
       '--metrics-addr <address>',
@@ -213,9 +212,10 @@ interface OpsAddresses {
 
 /** On a laptop nobody scrapes, and a second manager there must not fail for a port that nobody asked for. */
 function addressOf(
-  given: ListenAddress | 'auto' | undefined,
+  given: ListenAddress | 'auto' | 'off',
   usual: ListenAddress | undefined,
 ): ListenAddress | undefined {
+  if (given === 'off') return undefined
   return given === 'auto' ? usual : given
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from '@outrigger/foundation'
 
-/** Where to listen; undefined when switched off. */
+/** Where to listen. */
 export interface ListenAddress {
   /** Left out: all addresses. */
   readonly host?: string
@@ -8,12 +8,12 @@ export interface ListenAddress {
 }
 
 /**
- * `:8080`, `127.0.0.1:8080`, `[::1]:8080`, and `0` for nothing at all, as controller-runtime reads them.
+ * `:8080`, `127.0.0.1:8080`, `[::1]:8080`, and `0` or nothing for `off`, as controller-runtime reads them.
  * Port 0 takes any free one. @throws UserError that names the flag.
  */
-export function parseListenAddress(flag: string): (text: string) => ListenAddress | undefined {
+export function parseListenAddress(flag: string): (text: string) => ListenAddress | 'off' {
   return (text) => {
-    if (text === '0' || text === '') return undefined
+    if (text === '0' || text === '') return 'off'
     const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
     const port = Number(match?.[3])
     if (match === null || port > 65_535) {
