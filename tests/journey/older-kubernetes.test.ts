@@ -17,6 +17,7 @@ import {
   schemaOfKind,
   schemaOfRelease,
 } from '@outrigger/kube'
+import { defaultNames } from '@outrigger/operator'
 import { eventually } from '@outrigger/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type OutriggerProcess, program, startOutrigger } from '../story/outrigger-process.ts'
@@ -77,8 +78,8 @@ describe.each<[Release]>([[22], [28], [30]])(
         expect.objectContaining({ type: 'Established', status: 'True' }),
       )
       const lease = await client.get<Lease>(resources.leases, {
-        namespace: 'kruise-system',
-        name: 'outrigger-manager',
+        namespace: defaultNames.namespace,
+        name: defaultNames.lease,
       })
       expect(lease.spec?.holderIdentity).toBeTruthy()
     })
