@@ -17,6 +17,7 @@ import {
   webhookConfigurations,
 } from '@outrigger/webhook'
 import { ensureObject } from '../ensure-object.ts'
+import { withEnforcedSelectors } from './enforced-selectors.ts'
 import { withInjectedBundles } from './injected-bundles.ts'
 import { declarationFor, type ServerRelease } from './server-release.ts'
 
@@ -93,7 +94,8 @@ export function createWebhookRegistration(options: WebhookRegistrationOptions): 
   ) => {
     const { annotations } = options
     const metadata = { ...configuration.metadata, ...(annotations && { annotations: { ...annotations } }) }
-    const adapt = certificate.isExternal ? withInjectedBundles<T> : undefined
+    const adapt = (wanted: T, found: T) =>
+      withEnforcedSelectors(certificate.isExternal ? withInjectedBundles(wanted, found) : wanted, found)
     return ensureObject<T>(client, resource, { ...configuration, metadata }, signal, adapt)
   }
 
