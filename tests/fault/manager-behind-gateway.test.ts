@@ -8,17 +8,12 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createGzip } from 'node:zlib'
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
 import { createAuthority, issueCertificate } from '@outrigger/certificates'
-import {
-  type ClusterClient,
-  type ConnectionConfig,
-  createClient,
-  loadKubeconfig,
-  type WriteOptions,
-} from '@outrigger/client'
+import { type ClusterClient, type ConnectionConfig, createClient, loadKubeconfig } from '@outrigger/client'
 import { SystemClock } from '@outrigger/foundation'
 import { type Draft, type Pod, resources } from '@outrigger/kube'
 import { eventually } from '@outrigger/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { untilInjected } from '../journey/until-injected.ts'
 import { type OutriggerProcess, startOutrigger } from '../story/outrigger-process.ts'
 
 const { sidecarSets } = outriggerResources
@@ -63,12 +58,7 @@ afterAll(async () => {
 
 test('a manager injects and rolls out through a proxy and a gateway that speaks HTTP/1.1, cuts, compresses and stumbles', async () => {
   await client.create<SidecarSet>(sidecarSets, logs)
-  // The manager hears of it over its watch; a pod from before would stay as it is.
-  await eventually(
-    'a manager that knows the set',
-    async () => (await createPod('rehearsal', { dryRun: true })).spec.containers.length === 2,
-    { clock, timeout: 60_000, every: 100 },
-  )
+  await untilInjected(client, 'logs', { namespace: 'default', labels: { app: 'web' } })
   for (const name of ['web-0', 'web-1', 'web-2', 'web-3']) await createPod(name)
   const pods = await until('four pods with a sidecar', (list) => list.every(isReadyWith('logs:1')))
 
@@ -293,14 +283,14 @@ async function setImage(image: string): Promise<void> {
   )
 }
 
-function createPod(name: string, options: WriteOptions = {}): Promise<Pod> {
+function createPod(name: string): Promise<Pod> {
   const pod: Draft<Pod> = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { namespace: 'default', name, labels: { app: 'web' } },
     spec: { containers: [{ name: 'web', image: 'web:1' }] },
   }
-  return client.create<Pod>(resources.pods, pod, options)
+  return client.create<Pod>(resources.pods, pod)
 }
 
 const isReadyWith = (image: string) => (pod: Pod) =>
