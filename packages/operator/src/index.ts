@@ -40,6 +40,7 @@ export {
   type RolloutRound,
 } from './sidecar-set-rollout/rollout-round.ts'
 export { injectedSidecarSets } from './sidecar-set-status/pod-annotations.ts'
+export type { PodTarget } from './sidecar-set-status/pod-target.ts'
 export {
   isRunningAndReady,
   type JudgedSidecarSet,

@@ -110,7 +110,7 @@ function progressOf(
   const kept = [...fates.values()].filter((fate) => fate === 'kept-by-partition').length
   return [...tally.views.values()].map((view) => {
     const fate = fates.get(view.key) ?? 'current'
-    const pending = pendingContainers(view.pod, tally.set)
+    const pending = pendingContainers(view)
     const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept, recorded }
     const { standing, reason } = standingOf(fate, view, circumstances)
     return { pod: view.key, standing, fate, isReady: view.isReady, revision: view.revision ?? '', reason }

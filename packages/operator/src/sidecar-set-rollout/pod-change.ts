@@ -1,9 +1,9 @@
-import { podAnnotations, sidecarSetAnnotations } from '@outrigger/api'
+import { podAnnotations } from '@outrigger/api'
 import { injectionAnnotations, patchAnnotations } from '@outrigger/injection'
 import { isRecord, type Pod } from '@outrigger/kube'
 import { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
 import { formatMap, inPlaceStates, workingContainers } from '../sidecar-set-status/pod-annotations.ts'
-import type { JudgedSidecarSet } from '../sidecar-set-status/pod-view.ts'
+import type { PodTarget } from '../sidecar-set-status/pod-target.ts'
 import { type HotUpgradeStep, hotResetStep, hotUpgradeStep, type ImageChange } from './hot-upgrade.ts'
 
 /** What one write does to a pod. */
@@ -14,20 +14,20 @@ export interface PodChange {
 }
 
 /**
- * Brings a pod's sidecars to the SidecarSet's images, with the records that go with it and the annotations the
- * SidecarSet patches. Records are renewed even where no image differs.
+ * Brings a pod's sidecars to the images of a content, with the records that go with it and the annotations the
+ * content patches. Records are renewed even where no image differs.
  *
  * @throws InjectionFailure when annotations that are there cannot be read or merged.
  */
-export function upgradeChange(pod: Pod, set: JudgedSidecarSet, time: string, version: string): PodChange {
-  const { sidecarSet, managed } = set
-  const judge = new ConsistencyJudge(pod, sidecarSet.metadata.name)
-  const hot = set.hot.flatMap((sidecar) => {
+export function upgradeChange(pod: Pod, target: PodTarget, time: string, version: string): PodChange {
+  const { content, managed } = target
+  const judge = new ConsistencyJudge(pod, content.metadata.name)
+  const hot = target.hot.flatMap((sidecar) => {
     const step = hotUpgradeStep(pod, sidecar, judge, version)
     return step === undefined ? [] : [{ name: sidecar.sidecar.name, step }]
   })
   const cold = managed
-    .filter((sidecar) => !set.hot.includes(sidecar))
+    .filter((sidecar) => !target.hot.includes(sidecar))
     .flatMap(({ list, sidecar }): ImageChange[] => {
       const container = pod.spec[list]?.find(({ name }) => name === sidecar.name)
       if (container === undefined || container.image === sidecar.image) return []
@@ -35,36 +35,33 @@ export function upgradeChange(pod: Pod, set: JudgedSidecarSet, time: string, ver
     })
   const images = [...cold, ...hot.flatMap(({ step }) => step.images)]
   const before = pod.metadata.annotations ?? {}
-  const patched = patchAnnotations(before, [sidecarSet])
-  const { [podAnnotations.hash]: hash = '' } = injectionAnnotations(before, [sidecarSet], time)
-  const renewed = {
-    revision: sidecarSet.metadata.annotations?.[sidecarSetAnnotations.hash] ?? '',
-    updateTimestamp: time,
-  }
+  const patched = patchAnnotations(before, [content])
+  const { [podAnnotations.hash]: hash = '' } = injectionAnnotations(before, [content], time)
+  const renewed = { revision: target.hash, updateTimestamp: time }
   return {
     images,
     annotations: {
       ...difference(before, patched),
       ...hotAnnotations(pod, hot),
       [podAnnotations.hash]: hash,
-      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, set, images, judge, renewed),
+      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, target, images, judge, renewed),
     },
   }
 }
 
 /** Empties the containers that hot upgrades have left. */
-export function resetChange(pod: Pod, set: JudgedSidecarSet): PodChange {
-  const hot = set.hot.flatMap((sidecar) => {
+export function resetChange(pod: Pod, target: PodTarget): PodChange {
+  const hot = target.hot.flatMap((sidecar) => {
     const step = hotResetStep(pod, sidecar)
     return step === undefined ? [] : [{ name: sidecar.sidecar.name, step }]
   })
   const images = hot.flatMap(({ step }) => step.images)
-  const judge = new ConsistencyJudge(pod, set.sidecarSet.metadata.name)
+  const judge = new ConsistencyJudge(pod, target.content.metadata.name)
   return {
     images,
     annotations: {
       ...hotAnnotations(pod, hot),
-      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, set, images, judge),
+      [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, target, images, judge),
     },
   }
 }
@@ -113,12 +110,12 @@ function hotAnnotations(
  */
 function inPlaceState(
   pod: Pod,
-  { sidecarSet }: JudgedSidecarSet,
+  { content }: PodTarget,
   images: readonly ImageChange[],
   judge: ConsistencyJudge,
   renewed: Readonly<Record<string, string>> = {},
 ): string {
-  const { name } = sidecarSet.metadata
+  const { name } = content.metadata
   const states = inPlaceStates(pod) ?? {}
   const before = isRecord(states[name]) ? states[name] : {}
   const recorded = isRecord(before['lastContainerStatuses']) ? before['lastContainerStatuses'] : {}

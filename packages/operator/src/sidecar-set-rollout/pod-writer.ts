@@ -85,7 +85,12 @@ export class PodWriter {
   ): Promise<number> {
     const { clock } = this.#options
     return this.#each(views, isCurrent, signal, (view) =>
-      this.#write(set, view, () => upgradeChange(view.pod, set, formatTime(clock.now()), version), signal),
+      this.#write(
+        set,
+        view,
+        () => upgradeChange(view.pod, view.target, formatTime(clock.now()), version),
+        signal,
+      ),
     )
   }
 
@@ -99,7 +104,7 @@ export class PodWriter {
     const { name } = set.sidecarSet.metadata
     const due = views.filter((view) => !this.isHeldBack(set, view))
     return this.#each(due, isCurrent, signal, async (view) => {
-      const isWritten = await this.#write(set, view, () => resetChange(view.pod, set), signal)
+      const isWritten = await this.#write(set, view, () => resetChange(view.pod, view.target), signal)
       if (isWritten)
         this.#say(
           view.pod,

@@ -3,7 +3,7 @@ import { injectionAnnotations } from '@outrigger/injection'
 import { applyStrategicMergePatch, builtinSchema, type Pod } from '@outrigger/kube'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { judged } from '../sidecar-set-status/pod-view.ts'
+import { podTarget } from '../sidecar-set-status/pod-target.ts'
 import { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { filebeat, pod } from '../testdata/objects.ts'
 import { patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
@@ -137,7 +137,7 @@ describe('a round of a rollout', () => {
 it('upgrading changes the image and records what ran before', () => {
   const old = carrier('a', version('filebeat:1'))
   const next = version('filebeat:2')
-  const patch = patchBodyOf(old, upgradeChange(old, judged(next), '2026-01-01T10:05:00Z', '1'))
+  const patch = patchBodyOf(old, upgradeChange(old, podTarget(next), '2026-01-01T10:05:00Z', '1'))
   const upgraded = applyStrategicMergePatch(old, patch, builtinSchema('io.k8s.api.core.v1.Pod')) as Pod
   expect(upgraded.spec.containers).toEqual([{ name: 'filebeat', image: 'filebeat:2' }])
   const annotations = upgraded.metadata.annotations ?? {}
@@ -183,7 +183,7 @@ describe('the worked examples of rollouts', () => {
         ],
       },
     })
-    const change = upgradeChange(old, judged(agents('example/agent:1.1')), '2026-01-01T10:05:00Z', '4711')
+    const change = upgradeChange(old, podTarget(agents('example/agent:1.1')), '2026-01-01T10:05:00Z', '4711')
     expect(change).toEqual({
       images: [{ list: 'containers', name: 'agent', image: 'example/agent:1.1' }],
       annotations: {
@@ -229,11 +229,11 @@ describe('the worked examples of rollouts', () => {
       },
       status: { containerStatuses: [status('mesh-1', 'v1'), status('mesh-2', 'empty')] },
     })
-    const set = judged(mesh('v2'))
+    const target = podTarget(mesh('v2'))
     const changed = (subject: Pod, change: unknown) =>
       applyStrategicMergePatch(subject, change, builtinSchema('io.k8s.api.core.v1.Pod')) as Pod
-    const upgrade = upgradeChange(before, set, '2026-01-01T10:05:00Z', '4711')
-    const hash = set.sidecarSet.metadata.annotations?.['kruise.io/sidecarset-hash']
+    const upgrade = upgradeChange(before, target, '2026-01-01T10:05:00Z', '4711')
+    const { hash } = target
     expect(upgrade).toMatchObject({
       images: [{ name: 'mesh-2', image: 'example/mesh:v2' }],
       annotations: {
@@ -246,7 +246,7 @@ describe('the worked examples of rollouts', () => {
     })
     const upgraded = changed(before, patchBodyOf(before, upgrade))
     expect(upgraded.metadata.annotations?.['version.sidecarset.kruise.io/mesh-1']).toBe('1')
-    expect(resetChange(upgraded, set)).toEqual({
+    expect(resetChange(upgraded, target)).toEqual({
       images: [{ list: 'containers', name: 'mesh-1', image: 'example/mesh:empty' }],
       annotations: {
         'kruise.io/sidecarset-working-hotupgrade-container': '{"mesh":"mesh-2"}',

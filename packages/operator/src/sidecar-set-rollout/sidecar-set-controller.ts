@@ -118,6 +118,7 @@ class Rollouts {
       .flatMap((key) => tally.views.get(key) ?? [])
     const before = round.selected.length
     // What pods are told that they carry is recorded, under a name that cannot always be computed.
+    // A recorded content has the name already.
     if (before > 0) rememberRevisionName(set.sidecarSet, this.#options.revisionNameOf(set.sidecarSet))
     const reset = resets.length > 0 ? await this.#pods.reset(set, resets, isCurrent, signal) : 0
     // Hot upgrades number their steps by the version of the SidecarSet.

@@ -1,11 +1,4 @@
-import {
-  isHotUpgrade,
-  type ManagedSidecar,
-  managedSidecars,
-  podAnnotations,
-  type SidecarSet,
-  sidecarSetAnnotations,
-} from '@outrigger/api'
+import { isHotUpgrade, podAnnotations, type SidecarSet } from '@outrigger/api'
 import { type CompiledSidecarSet, compileSidecarSet, isActive, parseRecords } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
 import {
@@ -18,15 +11,14 @@ import {
 } from '../sidecar-set-rollout/update-order.ts'
 import { ConsistencyJudge, podContainerNames } from './consistency.ts'
 import { workingContainers } from './pod-annotations.ts'
+import { type PodTarget, podTarget } from './pod-target.ts'
 
 /** A SidecarSet with everything ready that judging a pod needs. */
 export interface JudgedSidecarSet {
   readonly compiled: CompiledSidecarSet
   readonly sidecarSet: SidecarSet
-  readonly managed: readonly ManagedSidecar[]
-  readonly hot: readonly ManagedSidecar[]
-  /** Names in pods of all managed containers. */
-  readonly containerNames: readonly string[]
+  /** What a pod that it covers should have; always the same object for the same content. */
+  readonly targetOf: (pod: Pod) => PodTarget
   /** What updateStrategy.selector picks; everything without. */
   readonly picks: (labels: Labels) => boolean
   readonly priority: Priority
@@ -34,9 +26,9 @@ export interface JudgedSidecarSet {
 
 /** What a rollout can do with a pod. */
 export type PodKind =
-  /** Has the present content. */
+  /** Has the content it should have. */
   | 'updated'
-  /** Has other images, and can take those of now. */
+  /** Has other images, and can take those it should have. */
   | 'waiting'
   /** An earlier change is still on its way through the node. */
   | 'in-flight'
@@ -49,6 +41,8 @@ export type PodKind =
 export interface PodView {
   readonly key: string
   readonly pod: Pod
+  /** What it should have: all else is judged against that. */
+  readonly target: PodTarget
   readonly kind: PodKind
   /** Running and ready, with no hot upgrade half done. */
   readonly isAvailable: boolean
@@ -66,14 +60,12 @@ export interface PodView {
 
 /** Makes a SidecarSet ready for judging. */
 export function judged(sidecarSet: SidecarSet): JudgedSidecarSet {
-  const managed = managedSidecars(sidecarSet)
+  const present = podTarget(sidecarSet)
   const { selector, priorityStrategy } = sidecarSet.spec.updateStrategy ?? {}
   return {
     compiled: compileSidecarSet(sidecarSet),
     sidecarSet,
-    managed,
-    hot: managed.filter(({ sidecar }) => isHotUpgrade(sidecar)),
-    containerNames: managed.flatMap(podContainerNames),
+    targetOf: () => present,
     picks: selector ? matcher(selector) : () => true,
     priority: priorityOf(priorityStrategy),
   }
@@ -84,23 +76,26 @@ export function judged(sidecarSet: SidecarSet): JudgedSidecarSet {
  * it has ended or is going, or lacks one of the containers.
  */
 export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
-  if (!isActive(pod) || !hasAllContainers(pod, set)) return undefined
-  const { name, annotations } = set.sidecarSet.metadata
+  if (!isActive(pod)) return undefined
+  const target = set.targetOf(pod)
+  if (!hasAllContainers(pod, target)) return undefined
+  const { name } = set.sidecarSet.metadata
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
   const judge = new ConsistencyJudge(pod, name)
-  const isHalfDone = hasHalfDoneHotUpgrade(pod, set)
+  const isHalfDone = hasHalfDoneHotUpgrade(pod, target)
   const isAvailable = !isHalfDone && isRunningAndReady(pod)
-  const isUpdated = (recorded?.hash ?? '') === (annotations?.[sidecarSetAnnotations.hash] ?? '')
-  const kind = isUpdated ? 'updated' : kindOfOutdated(pod, set, judge)
+  const isUpdated = (recorded?.hash ?? '') === target.hash
+  const kind = isUpdated ? 'updated' : kindOfOutdated(pod, set, target, judge)
   const key = keyOf(pod)
   return {
     key,
     pod,
+    target,
     kind,
     isAvailable,
-    isReady: isAvailable && judge.areConsistent(set.containerNames),
+    isReady: isAvailable && judge.areConsistent(target.containerNames),
     isHalfDone,
-    isResettable: isHalfDone && canReset(pod, set, judge),
+    isResettable: isHalfDone && canReset(pod, target, judge),
     revision: recorded?.controllerRevision,
     rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set.priority) : undefined,
   }
@@ -110,15 +105,16 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
  * Names of the managed containers whose image the node has not taken yet, as far as can be told. Empty also while the node
  * has not reported on all containers, which keeps a pod from being ready as well.
  */
-export function pendingContainers(pod: Pod, set: JudgedSidecarSet): string[] {
-  const judge = new ConsistencyJudge(pod, set.sidecarSet.metadata.name)
-  return set.containerNames.filter((name) => !judge.isConsistent(name))
+export function pendingContainers({ pod, target }: PodView): string[] {
+  const judge = new ConsistencyJudge(pod, target.content.metadata.name)
+  return target.containerNames.filter((name) => !judge.isConsistent(name))
 }
 
 /** Whether nothing that is counted, ordered or decided by differs between two views of a pod. */
 export function countsTheSame(left: PodView | undefined, right: PodView | undefined): boolean {
   if (left === undefined || right === undefined) return left === right
   return (
+    left.target === right.target &&
     left.kind === right.kind &&
     left.isAvailable === right.isAvailable &&
     left.isReady === right.isReady &&
@@ -145,32 +141,33 @@ export function otherContainer(pod: Pod, name: string): string {
   return workingContainers(pod)[name] === `${name}-1` ? `${name}-2` : `${name}-1`
 }
 
-function kindOfOutdated(pod: Pod, set: JudgedSidecarSet, judge: ConsistencyJudge): PodKind {
+function kindOfOutdated(
+  pod: Pod,
+  set: JudgedSidecarSet,
+  target: PodTarget,
+  judge: ConsistencyJudge,
+): PodKind {
   if (!set.picks(pod.metadata.labels ?? {})) return 'not-selected'
-  const { name, annotations } = set.sidecarSet.metadata
+  const { name } = set.sidecarSet.metadata
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(name)
-  if (
-    recorded === undefined ||
-    recorded.hash !== (annotations?.[sidecarSetAnnotations.hashWithoutImage] ?? '')
-  )
-    return 'not-upgradable'
+  if (recorded === undefined || recorded.hash !== target.hashWithoutImage) return 'not-upgradable'
   // A container that is not ready holds nothing up: a pod stuck on a bad image can be given the next one.
   const ready = new Set(
     [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
       .filter((status) => status.ready)
       .map((status) => status.name),
   )
-  const isInFlight = set.containerNames.some(
+  const isInFlight = target.containerNames.some(
     (container) => ready.has(container) && !judge.isConsistent(container),
   )
   return isInFlight ? 'in-flight' : 'waiting'
 }
 
-function hasAllContainers(pod: Pod, { sidecarSet }: JudgedSidecarSet): boolean {
+function hasAllContainers(pod: Pod, { content }: PodTarget): boolean {
   const present = new Set(
     [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name),
   )
-  return (sidecarSet.spec.containers ?? []).every(
+  return (content.spec.containers ?? []).every(
     (sidecar) =>
       podContainerNames({ list: 'containers', sidecar }).every((name) => present.has(name)) &&
       (!isHotUpgrade(sidecar) || Object.hasOwn(workingContainers(pod), sidecar.name)),
@@ -178,7 +175,7 @@ function hasAllContainers(pod: Pod, { sidecarSet }: JudgedSidecarSet): boolean {
 }
 
 /** Whether the container that should be empty still runs something. */
-function hasHalfDoneHotUpgrade(pod: Pod, { hot }: JudgedSidecarSet): boolean {
+function hasHalfDoneHotUpgrade(pod: Pod, { hot }: PodTarget): boolean {
   return hot.some(({ list, sidecar }) => {
     const other = otherContainer(pod, sidecar.name)
     const container = pod.spec[list]?.find(({ name }) => name === other)
@@ -191,9 +188,9 @@ function hasHalfDoneHotUpgrade(pod: Pod, { hot }: JudgedSidecarSet): boolean {
  * and the pod is ready or everything but those is. A running postStart hook keeps a container from being ready, so a
  * migration that it does is waited for.
  */
-function canReset(pod: Pod, set: JudgedSidecarSet, judge: ConsistencyJudge): boolean {
-  const others = new Set(set.hot.map(({ sidecar }) => otherContainer(pod, sidecar.name)))
-  if (!judge.areConsistent(set.containerNames.filter((name) => !others.has(name)))) return false
+function canReset(pod: Pod, { hot, containerNames }: PodTarget, judge: ConsistencyJudge): boolean {
+  const others = new Set(hot.map(({ sidecar }) => otherContainer(pod, sidecar.name)))
+  if (!judge.areConsistent(containerNames.filter((name) => !others.has(name)))) return false
   if (isRunningAndReady(pod)) return true
   const statuses = pod.status?.containerStatuses ?? []
   return statuses.length > 0 && statuses.every(({ name, ready }) => ready || others.has(name))

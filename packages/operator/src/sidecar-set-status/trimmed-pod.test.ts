@@ -79,16 +79,19 @@ function whole(): Pod {
 describe('a trimmed pod', () => {
   test('is judged and changed as the whole pod is', () => {
     const set = judged(after)
+    const target = set.targetOf(whole())
     const trimmed = trimmedPod(whole(), new TextPool())
 
     const { pod: _, ...view } = viewOf(whole(), set) ?? { pod: undefined }
     expect(view).toMatchObject({ kind: 'waiting', isReady: true })
     expect(viewOf(trimmed, set)).toEqual({ ...view, pod: trimmed })
     const time = '2026-01-03T00:00:00Z'
-    const change = upgradeChange(whole(), set, time, '8')
+    const change = upgradeChange(whole(), target, time, '8')
     expect(change.annotations['note']).toBe('{"a":1,"b":2}')
-    expect(patchBodyOf(trimmed, upgradeChange(trimmed, set, time, '8'))).toEqual(patchBodyOf(whole(), change))
-    expect(resetChange(trimmed, set)).toEqual(resetChange(whole(), set))
+    expect(patchBodyOf(trimmed, upgradeChange(trimmed, target, time, '8'))).toEqual(
+      patchBodyOf(whole(), change),
+    )
+    expect(resetChange(trimmed, target)).toEqual(resetChange(whole(), target))
   })
 
   test('keeps nothing that nobody looks at, and of a pod without SidecarSets not even its containers', () => {
