@@ -83,7 +83,7 @@ class CriPodRuntime implements CriRuntime {
     this.#channel = new CriChannel(options)
     this.#calls = new CriCalls(this.#channel)
     this.#images = new CriImages(this.#calls)
-    this.#inventory = new PodInventory({ channel: this.#channel, nodeName: options.nodeName })
+    this.#inventory = new PodInventory({ ...options, channel: this.#channel })
     this.#changes = new PodChanges({ ...options, channel: this.#channel, inventory: this.#inventory })
     this.#cgroups = new PodCgroups({ nodeName: options.nodeName })
     this.#cgroupDriver = options.cgroupDriver
@@ -253,6 +253,7 @@ class CriPodRuntime implements CriRuntime {
   async stopContainer(id: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
     const grace = Math.max(0, Math.ceil(graceSeconds))
     const timeout = grace * 1000 + 2 * minutes
+    this.#inventory.noteStop(id)
     await this.#calls.callFineIfGone(
       'StopContainer',
       { containerId: id, timeout: grace },

@@ -58,7 +58,7 @@ describe('PodChanges', () => {
 async function following() {
   const clock = new ManualClock()
   const runtime = aRuntime()
-  const inventory = new PodInventory({ channel: runtime.channel, nodeName: 'n' })
+  const inventory = new PodInventory({ channel: runtime.channel, nodeName: 'n', clock })
   const changes = new PodChanges({ channel: runtime.channel, inventory, clock, logger: silentLogger })
   const controller = new AbortController()
   const heard: string[] = []

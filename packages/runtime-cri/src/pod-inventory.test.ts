@@ -1,3 +1,4 @@
+import { ManualClock, settle } from '@outrigger/foundation/testing'
 import { describe, expect, test } from 'vitest'
 import type { CriChannel } from './cri-channel.ts'
 import type { Container, ContainerState, PodSandbox } from './generated/cri-messages.ts'
@@ -49,12 +50,51 @@ describe('PodInventory', () => {
     expect((await inventory.list(signal, 'uid-db')).map(({ id }) => id)).toEqual(['sandbox-db'])
     expect(inventory.ownerOf('web')).toBe('uid-web')
   })
+
+  describe('of a container that was killed', () => {
+    test('waits for the word that memory was the reason', async () => {
+      const { inventory, runtime, clock } = anInventory()
+      runtime.kill('web')
+      const listing = inventory.list(signal)
+      await clock.advance(25)
+      runtime.reason = 'OOMKilled'
+      await clock.advance(50)
+      expect((await listing)[0]?.containers[0]).toMatchObject({ exitCode: 137, reason: 'OOMKilled' })
+    })
+
+    test('believes after two thirds of a second that there was another reason', async () => {
+      const { inventory, runtime, clock } = anInventory()
+      runtime.kill('web')
+      let isListed = false
+      const listing = inventory.list(signal).finally(() => {
+        isListed = true
+      })
+      await clock.advance(620)
+      await settle()
+      expect(isListed).toBe(false)
+      await clock.advance(20)
+      expect((await listing)[0]?.containers[0]).toMatchObject({ exitCode: 137, reason: 'Error' })
+    })
+
+    test('waits for nothing where it was asked to stop, or ended long ago', async () => {
+      const asked = anInventory()
+      asked.runtime.kill('web')
+      asked.inventory.noteStop('web')
+      expect((await asked.inventory.list(signal))[0]?.containers[0]?.reason).toBe('Error')
+
+      const old = anInventory()
+      old.runtime.kill('web')
+      await old.clock.advance(2_000)
+      expect((await old.inventory.list(signal))[0]?.containers[0]?.reason).toBe('Error')
+    })
+  })
 })
 
 const signal = new AbortController().signal
 
 /** An inventory over a runtime that holds one container, named like its pod, in each sandbox. */
 function anInventory() {
+  const clock = new ManualClock()
   const states = new Map<string, ContainerState>()
   const asked: string[] = []
   const labels = (name: string) => ({ 'io.kubernetes.pod.uid': `uid-${name}` })
@@ -75,7 +115,9 @@ function anInventory() {
     ListPodSandbox: (_, names) => ({ items: names.map(sandbox) }),
     ContainerStatus: ({ containerId }) => {
       asked.push(String(containerId))
-      return { status: { ...container(String(containerId)), metadata: { name: containerId } } }
+      return {
+        status: { ...container(String(containerId)), metadata: { name: containerId }, ...runtime.end() },
+      }
     },
     PodSandboxStatus: ({ podSandboxId }) => {
       asked.push(String(podSandboxId))
@@ -89,6 +131,18 @@ function anInventory() {
     return answers[method]?.(request as Record<string, unknown>, names)
   }
   const channel = { call } as unknown as Pick<CriChannel, 'call'>
-  const add = (name: string) => void states.set(name, 'CONTAINER_RUNNING')
-  return { inventory: new PodInventory({ channel, nodeName: 'n' }), runtime: { states, asked, add } }
+  let killedAt: number | undefined
+  const runtime = {
+    states,
+    asked,
+    reason: 'Error',
+    add: (name: string) => void states.set(name, 'CONTAINER_RUNNING'),
+    kill: (name: string) => {
+      states.set(name, 'CONTAINER_EXITED')
+      killedAt = clock.now()
+    },
+    end: () =>
+      killedAt === undefined ? {} : { exitCode: 137, reason: runtime.reason, finishedAt: killedAt * 1e6 },
+  }
+  return { inventory: new PodInventory({ channel, nodeName: 'n', clock }), runtime, clock }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '@outrigger/foundation'
 import type { ContainerState, SandboxState } from '@outrigger/kubelet/runtime'
 import { isGone } from './call-failure.ts'
 import type { CriChannel } from './cri-channel.ts'
@@ -5,10 +6,17 @@ import type { Container, ContainerStatus, PodSandbox, PodSandboxStatus } from '.
 import { nodeLabel, podUidLabel, withoutFacts } from './sandbox-config.ts'
 
 const statusCallsAtOnce = 32
+/** The exit code of a process that SIGKILL ended, whoever sent it. */
+const killed = 137
+/** Milliseconds after an end in which the runtime may still learn that memory was the reason. */
+const freshness = 2_000
+/** Milliseconds to wait before each further look for that reason. */
+const reasonPauses = [10, 20, 40, 80, 160, 320]
 
 export interface PodInventoryOptions {
   readonly channel: Pick<CriChannel, 'call'>
   readonly nodeName: string
+  readonly clock: Clock
 }
 
 /**
@@ -19,6 +27,9 @@ export interface PodInventoryOptions {
 export class PodInventory {
   readonly #channel: Pick<CriChannel, 'call'>
   readonly #nodeName: string
+  readonly #clock: Clock
+  /** Containers that were asked to stop: nothing else has killed them. */
+  readonly #stopped = new Set<string>()
   readonly #sandboxes = new Map<string, { readonly listed: string; readonly ips: readonly string[] }>()
   readonly #containers = new Map<string, ContainerState>()
   readonly #owners = new Map<string, string>()
@@ -26,6 +37,7 @@ export class PodInventory {
   constructor(options: PodInventoryOptions) {
     this.#channel = options.channel
     this.#nodeName = options.nodeName
+    this.#clock = options.clock
   }
 
   /** Sandboxes of the node, or of one pod, oldest first, each with its containers, oldest first. */
@@ -50,19 +62,41 @@ export class PodInventory {
     return this.#assemble(sandboxes, containers)
   }
 
-  /** Asks for one container anew. Undefined when it is gone. */
+  /**
+   * Asks for one container anew. Undefined when it is gone. The runtime hears of an end and of the want of memory that led
+   * to it in two messages, in any order: where a container was just killed and nobody asked for it, the second one is
+   * waited for, two thirds of a second at most.
+   */
   async refreshContainer(id: string, signal: AbortSignal): Promise<ContainerState | undefined> {
+    let state = await this.#ask(id, signal)
+    for (const pause of reasonPauses) {
+      if (state === undefined || !this.#mayLackReason(state)) break
+      await this.#clock.sleep(pause, signal)
+      state = await this.#ask(id, signal)
+    }
+    if (state === undefined) this.#containers.delete(id)
+    else this.#containers.set(id, state)
+    return state
+  }
+
+  async #ask(id: string, signal: AbortSignal): Promise<ContainerState | undefined> {
     try {
       const { status } = await this.#channel.call('ContainerStatus', { containerId: id }, { signal })
-      if (status === undefined) return undefined
-      const state = containerState(status)
-      this.#containers.set(id, state)
-      return state
+      return status && containerState(status)
     } catch (error) {
-      if (!isGone(error)) throw error
-      this.#containers.delete(id)
-      return undefined
+      if (isGone(error)) return undefined
+      throw error
     }
+  }
+
+  #mayLackReason({ id, state, exitCode, reason, finishedAt }: ContainerState): boolean {
+    return (
+      state === 'exited' &&
+      exitCode === killed &&
+      reason === 'Error' &&
+      !this.#stopped.has(id) &&
+      this.#clock.now() - finishedAt < freshness
+    )
   }
 
   /** Whether the sandbox is up. False when it is gone. */
@@ -94,7 +128,13 @@ export class PodInventory {
     this.#owners.set(id, podUid)
   }
 
+  /** The container is being stopped: that it gets killed needs no further explanation. */
+  noteStop(id: string): void {
+    this.#stopped.add(id)
+  }
+
   forget(id: string): void {
+    this.#stopped.delete(id)
     this.#sandboxes.delete(id)
     this.#containers.delete(id)
     this.#owners.delete(id)
