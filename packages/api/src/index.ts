@@ -16,6 +16,7 @@ export {
   isReferenceGranted,
   type ReferenceDecision,
 } from './grants.ts'
+export { injectionWeightOf } from './injection-weight.ts'
 export { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 export { compileNamePattern, type NamePattern } from './name-pattern.ts'
 export {

@@ -41,6 +41,8 @@ export const sidecarSetAnnotations = {
    * maxUnavailable, if the manager may. `report`, or nothing: an event tells of them.
    */
   missedPods: 'outrigger.dev/missed-pods',
+  /** Ours, a whole number: SidecarSets are injected in ascending order of it. See `injectionWeightOf`. */
+  injectionWeight: 'outrigger.dev/injection-weight',
   /** Ours, kept by admission: since when it selects what it selects, if not since its creation. RFC 3339. */
   selectsSince: 'outrigger.dev/selects-since',
 } as const

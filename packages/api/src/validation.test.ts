@@ -25,6 +25,18 @@ function complaints(subject: SidecarSet, facts: Partial<SidecarSetFacts> = {}): 
 }
 
 describe('validation of a SidecarSet', () => {
+  it('accepts whole numbers as injection weights, and says of others what is meant', () => {
+    const weighing = (weight: string) =>
+      complaints(sidecarSet('s', {}, { 'outrigger.dev/injection-weight': weight }))
+    expect(['-10000', '0', '+7', '10000'].flatMap(weighing)).toEqual([])
+    expect(weighing('10001')).toEqual([
+      'metadata.annotations[outrigger.dev/injection-weight]: Invalid value: "10001": must be a whole number from -10000 to 10000; the smallest is injected first, and 0 is where nothing is stated',
+    ])
+    expect(['', 'first', '1.5', '1e3', ' 1'].map((weight) => weighing(weight).length)).toEqual([
+      1, 1, 1, 1, 1,
+    ])
+  })
+
   it('accepts a volume that names an object of another namespace', () => {
     const spec: SidecarSetSpec = {
       containers: [{ name: 'agent', image: 'a', volumeMounts: [{ name: 'config', mountPath: '/etc/a' }] }],

@@ -6,6 +6,7 @@ import {
   required,
   tooLong,
 } from '@outrigger/kube'
+import { injectionWeightErrors } from './injection-weight.ts'
 import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 import { sidecarSetAnnotations } from './names.ts'
 import {
@@ -41,6 +42,7 @@ export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts)
   const errors = [
     ...nameErrors(sidecarSet),
     ...canaryErrors(sidecarSet, facts),
+    ...addedErrors(annotationErrors(sidecarSet), () => (old ? annotationErrors(old) : [])),
     ...addedErrors(specErrors(sidecarSet), () => (old ? specErrors(old) : [])),
     ...revisionErrors(sidecarSet, facts.hasRevision),
     ...(facts.whitelist ? whitelistErrors(sidecarSet, facts.whitelist) : []),
@@ -80,6 +82,11 @@ function canaryErrors(sidecarSet: SidecarSet, { old, others }: SidecarSetFacts):
   if (sidecarSet.spec.updateStrategy?.type !== 'NotUpdate')
     errors.push(wrong('a canary must have updateStrategy.type NotUpdate'))
   return errors
+}
+
+/** What is wrong with annotations of ours. */
+function annotationErrors(sidecarSet: SidecarSet): FieldError[] {
+  return [...injectionWeightErrors(sidecarSet)]
 }
 
 function specErrors(sidecarSet: SidecarSet): FieldError[] {

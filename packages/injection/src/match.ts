@@ -39,7 +39,7 @@ export function matchSidecarSet(
   namespace: NamespaceFacts,
   release?: Release,
 ): SidecarSetDecision {
-  const { sidecarSet, selects, selectsNamespace, nativeSidecar } = compiled
+  const { sidecarSet, selects, selectsNamespace, nativeSidecar, weight } = compiled
   const decide = (isInjected: boolean, reason: string): SidecarSetDecision => ({
     sidecarSet: sidecarSet.metadata.name,
     isInjected,
@@ -59,7 +59,8 @@ export function matchSidecarSet(
       false,
       `its init container ${nativeSidecar} is a native sidecar, which this Kubernetes (1.${release}) does not know and would wait for to end; they come with 1.${nativeSidecarsSince}`,
     )
-  return decide(true, 'selector and namespace match')
+  const order = weight === 0 ? '' : `; its injection weight is ${weight}`
+  return decide(true, `selector and namespace match${order}`)
 }
 
 /** Whether selector and namespaces cover a pod, whatever is paused: what counts once a pod is injected. */

@@ -99,10 +99,18 @@ const someSpec: fc.Arbitrary<SidecarSetSpec> = fc.record({
   ),
 }) as fc.Arbitrary<SidecarSetSpec>
 
+const someWeight = fc.constantFrom<Record<string, string>>(
+  {},
+  { 'outrigger.dev/injection-weight': '-3' },
+  { 'outrigger.dev/injection-weight': '7' },
+)
+
 /** SidecarSets that admission accepts one by one; together they may clash. */
 const someSets = fc
   .array(someSpec, { minLength: 1, maxLength: 3 })
-  .map((specs) => specs.map((spec, i) => sidecarSet(`set-${i}`, spec)))
+  .chain((specs) =>
+    fc.tuple(...specs.map((spec, i) => someWeight.map((weight) => sidecarSet(`set-${i}`, spec, weight)))),
+  )
   .map((sets) => sets.filter((set) => sidecarSetErrors(set, { others: [] }).length === 0))
 
 const someContainer = fc.record(

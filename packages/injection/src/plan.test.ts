@@ -117,6 +117,55 @@ describe('injection', () => {
     expect(names(injected.spec.containers)).toEqual(['of-a', 'of-b', 'web'])
   })
 
+  describe('with injection weights', () => {
+    const weighing = (name: string, weight: string | undefined, spec: SidecarSetSpec) =>
+      sidecarSet(name, spec, weight === undefined ? {} : { 'outrigger.dev/injection-weight': weight })
+    const before = (name: string) => ({ name, image, podInjectPolicy: 'BeforeAppContainer' as const })
+    const after = (name: string) => ({ name, image, podInjectPolicy: 'AfterAppContainer' as const })
+
+    it('injects in ascending order of them, those of the same weight by name, in front and behind', () => {
+      const { spec } = inject(
+        {},
+        weighing('a', '10', { containers: [before('a1'), after('a2')] }),
+        weighing('b', undefined, { containers: [before('b1'), after('b2')] }),
+        weighing('c', '-5', { containers: [before('c1'), after('c2')] }),
+        weighing('d', '0', { containers: [before('d1'), after('d2')] }),
+        weighing('e', 'heavy', { containers: [after('e2')] }),
+      )
+      expect(names(spec.containers)).toEqual(['c1', 'b1', 'd1', 'a1', 'web', 'c2', 'b2', 'd2', 'e2', 'a2'])
+    })
+
+    it('keeps the order in which a SidecarSet with a weight lists its init containers', () => {
+      const { spec } = inject(
+        { initContainers: [{ name: 'own' }] },
+        weighing('last', '1', { initContainers: [before('z'), before('y')] }),
+        weighing('first', '-1', { initContainers: [before('x'), before('w')] }),
+        weighing('one', undefined, { initContainers: [before('m')] }),
+        weighing('two', undefined, { initContainers: [before('k')] }),
+      )
+      expect(names(spec.initContainers)).toEqual(['x', 'w', 'k', 'm', 'z', 'y', 'own'])
+    })
+
+    it('lets the lighter of two SidecarSets own a volume, and says the weight in the reason', () => {
+      const mount = (name: string) => ({ ...after(name), volumeMounts: [{ name: 'v', mountPath: '/v' }] })
+      const plan = planPod(
+        pod(),
+        facts([
+          weighing('a', '1', { containers: [mount('a1')], volumes: [{ name: 'v', emptyDir: {} }] }),
+          weighing('b', undefined, {
+            containers: [mount('b1')],
+            volumes: [{ name: 'v', hostPath: { path: '/v' } }],
+          }),
+        ]),
+      )
+      expect(plan.volumes).toEqual([expect.objectContaining({ sidecarSet: 'b', action: 'add' })])
+      expect(plan.sidecarSets.map(({ reason }) => reason)).toEqual([
+        'selector and namespace match; its injection weight is 1',
+        'selector and namespace match',
+      ])
+    })
+  })
+
   it('shares the mounts of app containers and the variables their sub-paths need', () => {
     const injected = inject(
       {

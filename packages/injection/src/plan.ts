@@ -131,7 +131,7 @@ function changedFields(before: Pod['spec'], after: Pod['spec']): Partial<Pod['sp
 
 /**
  * Decides what a pod gets from the SidecarSets. Pure and deterministic; SidecarSets count in the order
- * of their names. Planning for a pod that already carries everything plans nothing new.
+ * of their weights, those of the same weight in the order of their names. Planning for a pod that already carries everything plans nothing new.
  *
  * @throws InjectionFailure when the pod must not be created as it is.
  */
@@ -150,9 +150,9 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
   const built = buildAll(subject, selected)
   if (facts.isLate) leaveOutUnaddable(built, pod, warnings)
   else refuseClashes(pod, built)
-  if (facts.sortsContainersByName) sortByName(built.containers)
+  if (facts.sortsContainersByName) sortByName(built.containers, facts.sidecarSets)
   // Init containers are sorted across SidecarSets, as OpenKruise has it.
-  sortByName(built.initContainers)
+  sortByName(built.initContainers, facts.sidecarSets)
 
   const containers: ContainerDecision[] = []
   const volumes: VolumeDecision[] = []
@@ -213,7 +213,7 @@ function emptyPlan(sidecarSets: readonly SidecarSetDecision[]): InjectionPlan {
   }
 }
 
-/** The SidecarSets that are injected into a pod, and a reason for each that came into question. */
+/** The SidecarSets that are injected into a pod, in the order of injection, and a reason for each that came into question. */
 export function selectSidecarSets(
   pod: Pod,
   facts: Pick<InjectionFacts, 'sidecarSets' | 'namespace'>,
@@ -226,7 +226,11 @@ export function selectSidecarSets(
     ),
     candidates,
   )
-  const selected = candidates.filter((_, i) => decisions[i]?.isInjected).map(({ sidecarSet }) => sidecarSet)
+  const selected = candidates
+    .filter((_, i) => decisions[i]?.isInjected)
+    // Candidates are sorted by name, and sorting keeps the order of equals.
+    .sort((left, right) => left.weight - right.weight)
+    .map(({ sidecarSet }) => sidecarSet)
   return { decisions, selected }
 }
 
@@ -263,11 +267,24 @@ function leaveOutUnaddable(built: BuiltLists, pod: Pod, warnings: string[]): voi
   leaveOutClashes(built, warnings)
 }
 
-/** Array.prototype.sort keeps the order of equals. */
-function sortByName(built: BuiltSidecar[]): void {
-  built.sort(({ container: left }, { container: right }) =>
-    left.name < right.name ? -1 : left.name > right.name ? 1 : 0,
-  )
+/**
+ * Sorts by name what comes from SidecarSets without a weight. Those with one stand before or after all that, each with its
+ * containers in its own order: somebody has said which order is meant.
+ */
+function sortByName(built: BuiltSidecar[], sidecarSets: SidecarSetIndex): void {
+  if (built.length < 2) return
+  const weightOf = ({ sidecarSet }: BuiltSidecar) => sidecarSets.get(sidecarSet)?.weight ?? 0
+  // Array.prototype.sort keeps the order of equals.
+  built.sort((left, right) => {
+    const weight = weightOf(left)
+    const difference = weight - weightOf(right)
+    if (difference !== 0 || weight !== 0) return difference
+    return left.container.name < right.container.name
+      ? -1
+      : left.container.name > right.container.name
+        ? 1
+        : 0
+  })
 }
 
 /** Front list, the pod's own (replaced where the name is the same), back list; `undefined` if nothing is injected. */

@@ -1,4 +1,4 @@
-import { isNativeSidecar, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
+import { injectionWeightOf, isNativeSidecar, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
 import {
   compileLabelSelector,
   type LabelMatcher,
@@ -18,6 +18,8 @@ export interface CompiledSidecarSet {
   readonly selectsNamespace: LabelMatcher | undefined
   /** The first of its native sidecars. */
   readonly nativeSidecar: string | undefined
+  /** See `injectionWeightOf`. */
+  readonly weight: number
 }
 
 const namespaceNameLabel = 'kubernetes.io/metadata.name'
@@ -182,6 +184,7 @@ export function compileSidecarSet(sidecarSet: SidecarSet): CompiledSidecarSet {
     selects: selects.isEverything || selects === nothing ? undefined : selects,
     selectsNamespace: namespaceSelector && compiled(namespaceSelector),
     nativeSidecar: sidecarSet.spec.initContainers?.find(isNativeSidecar)?.name,
+    weight: injectionWeightOf(sidecarSet),
   }
 }
 
