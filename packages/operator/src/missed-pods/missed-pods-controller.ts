@@ -1,5 +1,5 @@
 import { type SidecarSet, sidecarSetAnnotations } from '@outrigger/api'
-import { ApiError, type Client, isConflict, isNotFound } from '@outrigger/client'
+import type { Client } from '@outrigger/client'
 import {
   type Controller,
   createController,
@@ -13,8 +13,11 @@ import {
 } from '@outrigger/controller'
 import type { Clock, Logger, Random } from '@outrigger/foundation'
 import type { SidecarSetIndex } from '@outrigger/injection'
-import { deepEqual, keyOf, type Namespace, type Pod, parseKey, resources } from '@outrigger/kube'
+import { deepEqual, keyOf, type Namespace, type Pod } from '@outrigger/kube'
 import { selectAlike } from '../admission/sidecar-set/selection-time.ts'
+import { evictPod } from '../eviction/evict-pod.ts'
+import { Pauses } from '../eviction/pauses.ts'
+import { WebhookConfidence } from '../eviction/webhook-confidence.ts'
 import { podsByNamespace } from '../pod-indexes.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import { chooseEvictions } from './eviction-round.ts'
@@ -22,7 +25,6 @@ import { missedBy } from './missed-by.ts'
 import type { MissedPod } from './missed-pod.ts'
 import { type MissedChange, MissedPods, type MissedTally } from './missed-pods.ts'
 import { type Repair, reportOf } from './missed-pods-report.ts'
-import { Pauses } from './pauses.ts'
 
 export interface MissedPodsOptions {
   readonly client: Pick<Client, 'createSubresource'>
@@ -59,8 +61,6 @@ const gathering = 1_000
 const coalescing = 250
 /** Pods that are looked at between two breaths. */
 const chunk = 2_000
-/** Milliseconds that webhooks must have answered, with no pod missed meanwhile, before anything is evicted. */
-const settleTime = 3_000
 /** Milliseconds from the first missed pod to the first word: they come in crowds. */
 const reportDelay = 5_000
 /** Milliseconds between two words about more pods, and between two about the same. */
@@ -116,11 +116,10 @@ class MissedPodsWork {
   readonly #options: MissedPodsOptions
   readonly #missed: MissedPods
   readonly #pauses: Pauses
+  readonly #webhooks: WebhookConfidence
   /** Changes before the first look at all pods are part of it. */
   #hasLooked = false
   #enqueue: Enqueue = () => {}
-  /** Since when webhooks answer and no pod was missed. */
-  #answeringSince: number | undefined
   /** By SidecarSet: since when pods are missed, and what was said last. */
   readonly #since = new Map<string, number>()
   readonly #said = new Map<string, Said>()
@@ -130,6 +129,7 @@ class MissedPodsWork {
   constructor(options: MissedPodsOptions) {
     this.#options = options
     this.#pauses = new Pauses(options.clock)
+    this.#webhooks = new WebhookConfidence(options)
     this.#missed = new MissedPods({
       now: () => options.clock.monotonic(),
       missedBy: (pod) =>
@@ -149,7 +149,7 @@ class MissedPodsWork {
     this.#missed.clear()
     this.#pauses.clear()
     this.#hasLooked = false
-    this.#answeringSince = undefined
+    this.#webhooks.shake()
     for (const map of [this.#since, this.#said, this.#refusals]) map.clear()
   }
 
@@ -232,7 +232,7 @@ class MissedPodsWork {
     const before = this.#missed.size
     const { changed, replacement } = look()
     // A pod that nobody asked us about shows that webhooks do not work yet, whatever we believe.
-    if (isNew && this.#missed.size > before) this.#answeringSince = undefined
+    if (isNew && this.#missed.size > before) this.#webhooks.shake()
     for (const name of replacement?.sidecarSets ?? [])
       if (replacement?.isMissed) this.#pauses.failed(name)
       else this.#pauses.succeeded(name)
@@ -250,7 +250,7 @@ class MissedPodsWork {
     if (!this.#options.evicts) return done({ is: 'switched off' })
     const { failures, wait } = this.#pauses.of(name)
     if (failures > 0 && wait > 0) return done({ is: 'futile', attempts: failures }, lookAgain(wait))
-    const unsettled = this.#untilSettled()
+    const unsettled = this.#webhooks.wait()
     const round = this.#chooseRound(sidecarSet, tally)
     if (unsettled > 0) return done({ is: 'under way', budget: round.budget }, lookAgain(unsettled))
     for (const pod of round.selected) {
@@ -282,16 +282,6 @@ class MissedPodsWork {
     })
   }
 
-  /** Milliseconds until webhooks have answered long enough; looks again where they do not. */
-  #untilSettled(): number {
-    const { clock, isAnswering } = this.#options
-    if (!isAnswering()) this.#answeringSince = undefined
-    else this.#answeringSince ??= clock.monotonic()
-    return this.#answeringSince === undefined
-      ? settleTime
-      : Math.max(0, this.#answeringSince + settleTime - clock.monotonic())
-  }
-
   #isStillWanted(sidecarSet: SidecarSet, pod: MissedPod): boolean {
     const { sidecarSets, pods, isAnswering } = this.#options
     const now = sidecarSets.store.get(sidecarSet.metadata.name)
@@ -302,34 +292,22 @@ class MissedPodsWork {
   async #evict(name: string, pod: MissedPod, signal: AbortSignal): Promise<void> {
     const { client, logger } = this.#options
     const { owed } = this.#missed
-    const key = parseKey(pod.key)
-    const body = {
-      apiVersion: 'policy/v1',
-      kind: 'Eviction',
-      metadata: { name: key.name, namespace: key.namespace },
-      deleteOptions: { preconditions: { uid: pod.uid } },
-    }
     owed.add(pod, { isOurs: true })
-    try {
-      await client.createSubresource(resources.pods, key, 'eviction', body, { signal })
+    const grant = 'outrigger install --evict-missed-pods gives the right'
+    const outcome = await evictPod(client, pod, grant, signal).catch((error: unknown) => {
+      // It may have gone through: then an event says that the pod leaves.
+      owed.gone(pod.uid)
+      throw error
+    })
+    if (outcome.is === 'gone') return void owed.gone(pod.uid)
+    if (outcome.is === 'leaving') {
       this.#refusals.delete(name)
       this.#pauses.release(pod.uid)
-      logger.info('pod without its sidecars was evicted', { sidecarSet: name, pod: pod.key })
-    } catch (error) {
-      // Gone already, or a namesake in its place: an event tells.
-      if (isNotFound(error) || isConflict(error)) return void owed.gone(pod.uid)
-      if (!(error instanceof ApiError)) {
-        // It may have gone through: then an event says that the pod leaves.
-        owed.gone(pod.uid)
-        throw error
-      }
-      owed.remove(pod.uid)
-      this.#pauses.holdBack(pod.uid)
-      // A disruption budget says wait, which is no failure.
-      if (error.code === 429) return
-      const remedy = error.code === 403 ? ' (outrigger install --evict-missed-pods gives the right)' : ''
-      this.#refusals.set(name, `${error.message}${remedy}`)
+      return logger.info('pod without its sidecars was evicted', { sidecarSet: name, pod: pod.key })
     }
+    owed.remove(pod.uid)
+    this.#pauses.holdBack(pod.uid)
+    if (outcome.is === 'refused') this.#refusals.set(name, outcome.message)
   }
 
   /** Says it once for each state of affairs, again when there are more pods, and from time to time. */

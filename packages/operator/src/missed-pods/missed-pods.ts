@@ -1,10 +1,10 @@
 import { parseTime } from '@outrigger/foundation'
 import { deepEqual, keyOf, type Pod } from '@outrigger/kube'
+import { OwedPods } from '../eviction/owed-pods.ts'
 import { ownerOf } from '../overflow-replacement/replaceable-owner.ts'
 import { OrderedList } from '../sidecar-set-rollout/ordered-list.ts'
 import { isRunningAndReady } from '../sidecar-set-status/pod-view.ts'
 import type { MissedPod } from './missed-pod.ts'
-import { OwedPods } from './owed-pods.ts'
 
 /** The missed pods of one SidecarSet. Stays current. */
 export interface MissedTally {

@@ -1,4 +1,10 @@
-import type { MissedPod } from './missed-pod.ts'
+/** A pod that leaves, and who cares. */
+export interface LeavingPod {
+  readonly uid: string
+  /** Key of the owner that makes a new pod; `undefined` where nobody does. */
+  readonly owner: string | undefined
+  readonly sidecarSets: readonly string[]
+}
 
 /** A pod that is leaving or has left, and whose owner has not made another yet. */
 export interface OwedPod {
@@ -35,7 +41,7 @@ export class OwedPods {
   }
 
   /** The pod leaves. Nothing is owed where nobody makes new pods, and one pod is owed once. */
-  add({ uid, owner, sidecarSets }: MissedPod, { isOurs }: { readonly isOurs: boolean }): void {
+  add({ uid, owner, sidecarSets }: LeavingPod, { isOurs }: { readonly isOurs: boolean }): void {
     if (owner === undefined) return
     const known = this.#pods.get(uid)
     if (known !== undefined) {
