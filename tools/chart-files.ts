@@ -2,8 +2,8 @@ import { customResourceDefinitions } from '@outrigger/api'
 import { formatYaml } from '@outrigger/kube'
 import {
   defaultNames,
+  evictionRules,
   managerRules,
-  missedPodsRules,
   overflowReplacementRules,
   virtualNodeRules,
 } from '@outrigger/operator'
@@ -30,7 +30,7 @@ export function chartFiles(): ReadonlyMap<string, string> {
     ['files/rules/manager.yaml', mark + formatYaml({ rules: rules.cluster })],
     ['files/rules/manager-namespace.yaml', mark + formatYaml({ rules: rules.ownNamespace })],
     ['files/rules/manager-replacing.yaml', mark + formatYaml({ rules: overflowReplacementRules() })],
-    ['files/rules/manager-evicting.yaml', mark + formatYaml({ rules: missedPodsRules() })],
+    ['files/rules/manager-evicting.yaml', mark + formatYaml({ rules: evictionRules() })],
     ['files/rules/virtual-nodes.yaml', mark + formatYaml({ rules: virtualNodeRules() })],
   ])
 }

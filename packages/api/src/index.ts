@@ -1,4 +1,13 @@
 // Names
+// What a change means for running pods
+export {
+  type ChangeClass,
+  type ContentChange,
+  changeBetween,
+  fieldClass,
+  type SidecarSetContent,
+} from './change-class.ts'
+export { type ChangePolicies, type ChangeWay, changePolicies, wayOfChange } from './change-policy.ts'
 // Conversion
 export { ConversionFailure, convertSidecarSet, withNamespaceSelector } from './conversion.ts'
 // Definitions

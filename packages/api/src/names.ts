@@ -43,6 +43,12 @@ export const sidecarSetAnnotations = {
   missedPods: 'outrigger.dev/missed-pods',
   /** Ours, a whole number: SidecarSets are injected in ascending order of it. See `injectionWeightOf`. */
   injectionWeight: 'outrigger.dev/injection-weight',
+  /** Ours: what becomes of running pods when images change. See `changePolicies`. */
+  onImageChange: 'outrigger.dev/on-image-change',
+  /** Ours: what becomes of them when amounts of cpu and memory change. */
+  onResourcesChange: 'outrigger.dev/on-resources-change',
+  /** Ours: what becomes of them when anything else changes. */
+  onOtherChange: 'outrigger.dev/on-other-change',
   /** Ours, kept by admission: since when it selects what it selects, if not since its creation. RFC 3339. */
   selectsSince: 'outrigger.dev/selects-since',
 } as const
@@ -71,6 +77,8 @@ export const podAnnotations = {
   injectedReferences: 'outrigger.dev/injected-references',
   /** Ours, JSON: the pod is about to be deleted, for its owner to make one that gets its sidecars at creation. */
   replacementMark: 'outrigger.dev/replaced-for-sidecars',
+  /** Ours, JSON: SidecarSet name to the resizing of its containers that is under way. */
+  resize: 'outrigger.dev/sidecar-resize',
   /** Ours, `NAME/UID`: the pod so deleted in whose place this one was created. */
   replaces: 'outrigger.dev/replaces-pod',
 } as const
@@ -81,7 +89,8 @@ export function isInjectionAnnotation(key: string): boolean {
     key.startsWith('kruise.io/sidecarset-') ||
     key.startsWith(podAnnotations.versionPrefix) ||
     key.startsWith(podAnnotations.versionAltPrefix) ||
-    key === podAnnotations.injectedReferences
+    key === podAnnotations.injectedReferences ||
+    key === podAnnotations.resize
   )
 }
 

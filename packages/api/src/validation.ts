@@ -6,6 +6,7 @@ import {
   required,
   tooLong,
 } from '@outrigger/kube'
+import { changePolicyErrors } from './change-policy.ts'
 import { injectionWeightErrors } from './injection-weight.ts'
 import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 import { sidecarSetAnnotations } from './names.ts'
@@ -86,7 +87,7 @@ function canaryErrors(sidecarSet: SidecarSet, { old, others }: SidecarSetFacts):
 
 /** What is wrong with annotations of ours. */
 function annotationErrors(sidecarSet: SidecarSet): FieldError[] {
-  return [...injectionWeightErrors(sidecarSet)]
+  return [...injectionWeightErrors(sidecarSet), ...changePolicyErrors(sidecarSet)]
 }
 
 function specErrors(sidecarSet: SidecarSet): FieldError[] {

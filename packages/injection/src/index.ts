@@ -41,6 +41,8 @@ export {
   type PodProspects,
   updatedPodErrors,
 } from './pod-guard.ts'
+// Looking at pods that run
+export { type SidecarResources, sidecarResources } from './sidecar-resources.ts'
 export { type CompiledSidecarSet, compileSidecarSet, SidecarSetIndex } from './sidecar-set-index.ts'
 export {
   type Destination,

@@ -12,6 +12,7 @@ import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-co
 import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
 import { FedInformer, MemoryCluster } from './testdata/memory-cluster.ts'
 import { binding, filebeat, namespace, pod, virtualNode } from './testdata/objects.ts'
+import { withoutHistory } from './testdata/without-history.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
 import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
 
@@ -190,7 +191,7 @@ describe('the status of SidecarSets', () => {
         ...common(),
         ...informers,
         feed: new LedgerFeed({ clock, ...informers }),
-        revisionNameOf: () => 'filebeat-1',
+        ...withoutHistory(() => 'filebeat-1'),
       }),
     )
     for (let i = 0; i < 50; i++) {

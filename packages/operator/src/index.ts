@@ -12,10 +12,10 @@ export { type Ensured, ensureObject } from './ensure-object.ts'
 export { type InstallOptions, installDefinitions } from './install/install-definitions.ts'
 export { type InstallManifestsOptions, installManifests } from './install/install-manifests.ts'
 export {
+  evictionRules,
   type ManagerRules,
   type ManagerRulesOptions,
   managerRules,
-  missedPodsRules,
   overflowReplacementRules,
   virtualNodeRules,
 } from './install/manager-rules.ts'
@@ -28,6 +28,7 @@ export {
 } from './manager-options.ts'
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
 // Judging a cluster, for use without a manager
+export { readResizeSupport } from './registration/resize-support.ts'
 export { readRelease } from './registration/server-release.ts'
 export type { Blocker } from './sidecar-set-rollout/blocker.ts'
 export { type PodFate, pictureRollout, type RolloutPicture } from './sidecar-set-rollout/rollout-picture.ts'
@@ -39,6 +40,7 @@ export {
   partitionOf,
   type RolloutRound,
 } from './sidecar-set-rollout/rollout-round.ts'
+export type { ChangeSources } from './sidecar-set-status/change-judge.ts'
 export { injectedSidecarSets } from './sidecar-set-status/pod-annotations.ts'
 export type { PodTarget } from './sidecar-set-status/pod-target.ts'
 export {

@@ -1,5 +1,6 @@
 import { virtualNodeNames } from '@outrigger/api'
 import type { Controller, EventRecorder } from '@outrigger/controller'
+import type { Runnable } from '@outrigger/foundation'
 import type { ManagerCaches } from './manager-caches.ts'
 import type { ManagerOptions } from './manager-options.ts'
 import {
@@ -7,11 +8,15 @@ import {
   type MissedPodsController,
 } from './missed-pods/missed-pods-controller.ts'
 import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
+import { createResizeSupport } from './registration/resize-support.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
 import { createUpgradableConditionController } from './sidecar-set-condition/upgradable-condition-controller.ts'
 import { RevisionHistory } from './sidecar-set-history/revision-history.ts'
 import { createSidecarSetHistoryController } from './sidecar-set-history/sidecar-set-history-controller.ts'
-import { createSidecarSetController } from './sidecar-set-rollout/sidecar-set-controller.ts'
+import {
+  createSidecarSetController,
+  type SidecarSetController,
+} from './sidecar-set-rollout/sidecar-set-controller.ts'
 import { LedgerFeed } from './sidecar-set-status/ledger-feed.ts'
 import { createVirtualNodeAuditController } from './virtual-node-audit/virtual-node-audit-controller.ts'
 import { createVirtualNodeLabelController } from './virtual-node-label/virtual-node-label-controller.ts'
@@ -30,6 +35,8 @@ export interface ManagerControllerOptions {
 export interface ManagerControllers {
   /** Every controller, as one list. */
   readonly all: readonly Controller[]
+  /** What runs beside them. */
+  readonly companions: readonly Runnable[]
   readonly missedPods: MissedPodsController
 }
 
@@ -42,23 +49,32 @@ export function createManagerControllers(options: ManagerControllerOptions): Man
   const namespaces = caches.namespaces()
   const virtualNodes = caches.virtualNodes()
   const revisions = caches.revisions()
-  const feed = new LedgerFeed({ ...manager, sidecarSets, pods, namespaces })
   const history = new RevisionHistory(revisions.store)
+  const resizeSupport = createResizeSupport({ ...manager, onChange: () => feed.recount() })
+  const changes = {
+    revisions,
+    recordedContent: history.contentOf.bind(history),
+    canResize: () => resizeSupport.isThere,
+    canEvict: () => manager.recreatesPods ?? false,
+  }
+  const feed = new LedgerFeed({ ...manager, sidecarSets, pods, namespaces, changes })
   const namespaceLabels = (name: string) => namespaces.store.get(name)?.metadata.labels
-  const missedPods = createMissedPodsController({
+  const admission = { isAnswering, index: caches.index, managerNamespace: caches.namespace }
+  const missedPods: MissedPodsController = createMissedPodsController({
     ...shared,
-    ...{ sidecarSets, pods, namespaces, feed, isAnswering },
-    index: caches.index,
-    managerNamespace: caches.namespace,
+    ...{ sidecarSets, pods, namespaces, feed },
+    ...admission,
+    owedElsewhere: (name) => rollout.owedTo(name),
     evicts: manager.evictsMissedPods ?? false,
     isVirtualNode: (name) => virtualNodes.store.get(name) !== undefined,
   })
-  const rollout = createSidecarSetController({
+  const rollout: SidecarSetController = createSidecarSetController({
     ...shared,
-    ...{ sidecarSets, pods, namespaces, feed },
+    ...{ sidecarSets, pods, namespaces, revisions, history, feed },
+    ...admission,
     events: rolloutEvents,
     workers: manager.sidecarSetWorkers ?? 3,
-    revisionNameOf: (sidecarSet) => history.nameOf(sidecarSet),
+    owedElsewhere: (name) => missedPods.owedTo(name),
   })
   const replacement = manager.replacesOverflowPods && {
     replacement: createOverflowReplacement({
@@ -85,5 +101,5 @@ export function createManagerControllers(options: ManagerControllerOptions): Man
       subjects: { group: manager.virtualNodeGroup ?? virtualNodeNames.group, manager: manager.userName },
     }),
   ]
-  return { all, missedPods }
+  return { all, companions: [resizeSupport], missedPods }
 }

@@ -56,6 +56,11 @@ export interface ManagerOptions {
    * `outrigger.dev/missed-pods: evict`. Needs the right to evict pods. Defaults to false: an event tells of them.
    */
   readonly evictsMissedPods?: boolean
+  /**
+   * Whether pods are evicted, for their owners to make new ones, where their SidecarSet says `Recreate` for a class of changes.
+   * Needs the right to evict pods. Defaults to false: they wait until somebody makes them anew.
+   */
+  readonly recreatesPods?: boolean
   /** Sorts injected containers by name, as the gate EnableSortSidecarContainerByName does. Defaults to false. */
   readonly sortsContainersByName?: boolean
 }

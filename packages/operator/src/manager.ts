@@ -138,7 +138,7 @@ class OutriggerManager implements Manager {
       rolloutEvents: this.#rolloutEvents,
       isAnswering: () => registration.isRegistered,
     })
-    const work = [...this.#controllers.all, registration]
+    const work = [...this.#controllers.all, ...this.#controllers.companions, registration]
     const { leaderElection = true } = this.#options
     const leading = leaderElection ? this.#elector.runWhenLeader(work) : runTogether('controllers', work)
     await runInStages(

@@ -16,6 +16,7 @@ interface InstallSettings extends ConnectionSettings {
   readonly replicas: number
   readonly replaceOverflowPods: boolean
   readonly evictMissedPods: boolean
+  readonly recreatePods: boolean
   readonly output: 'yaml' | 'json'
   readonly apply: boolean
 }
@@ -47,6 +48,11 @@ export function addInstallCommand(program: Command, environment: Environment): v
       'evict pods that were created while no webhook answered, where their SidecarSet asks for it; gives the manager the right to evict pods',
       false,
     )
+    .option(
+      '--recreate-pods',
+      'evict pods within the budget for changes that no running pod can be given, where their SidecarSet asks for it; gives the manager the right to evict pods',
+      false,
+    )
     .option('-o, --output <format>', 'yaml or json', parseChoice('-o', ['yaml', 'json']), 'yaml')
     .option('--apply', 'apply it to the cluster instead of printing it', false)
     .action((settings: InstallSettings) => install(settings, environment))
@@ -63,6 +69,7 @@ async function install(settings: InstallSettings, environment: Environment): Pro
     ...settings,
     replacesOverflowPods: settings.replaceOverflowPods,
     evictsMissedPods: settings.evictMissedPods,
+    recreatesPods: settings.recreatePods,
   })
   if (!settings.apply) {
     const text =

@@ -28,6 +28,7 @@ interface ManagerSettings extends LogSettings, ConnectionSettings, LeaderSetting
   readonly shutdownDelay?: number
   readonly replaceOverflowPods: boolean
   readonly evictMissedPods: boolean
+  readonly recreatePods: boolean
   readonly sidecarsetWorkers?: number
   readonly webhookAnnotation: readonly (readonly [string, string])[]
   readonly featureGates: Readonly<Record<string, boolean>>
@@ -75,6 +76,11 @@ export function addManagerCommand(program: Command, environment: Environment): v
     .option(
       '--evict-missed-pods',
       'evict pods that were created while no webhook answered, where their SidecarSet says outrigger.dev/missed-pods: evict',
+      false,
+    )
+    .option(
+      '--recreate-pods',
+      'evict pods within the budget, for their owners to make new ones, where their SidecarSet says Recreate for the class of a change (outrigger.dev/on-other-change and others)',
       false,
     )
     .option(
@@ -156,6 +162,7 @@ async function beginManager(
     namespace,
     replacesOverflowPods: settings.replaceOverflowPods,
     evictsMissedPods: settings.evictMissedPods,
+    recreatesPods: settings.recreatePods,
     ...(settings.sidecarsetWorkers !== undefined && { sidecarSetWorkers: settings.sidecarsetWorkers }),
     sortsContainersByName: gates.EnableSortSidecarContainerByName,
     allowsPatchPodMetadataByDefault: gates.SidecarSetPatchPodMetadataDefaultsAllowed,

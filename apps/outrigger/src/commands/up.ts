@@ -264,6 +264,8 @@ class Up {
       userName: managerUser,
       identity: `${this.#environment.hostName}_${this.#environment.processId}`,
       leaderElection: false,
+      // Here the rights are nobody else's to give.
+      recreatesPods: true,
       url: {
         host: '127.0.0.1',
         port: 0,

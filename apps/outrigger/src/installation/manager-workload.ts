@@ -9,6 +9,8 @@ export interface InstallationOptions {
   readonly replacesOverflowPods?: boolean
   /** Whether the manager evicts pods that were created unasked, and may do so. Default false. */
   readonly evictsMissedPods?: boolean
+  /** Whether the manager evicts pods that are to be made anew for a change, and may do so. Default false. */
+  readonly recreatesPods?: boolean
 }
 
 const name = 'outrigger-manager'
@@ -27,6 +29,7 @@ export function installation(options: InstallationOptions): KubeObject[] {
       webhookPort: ports.webhook,
       replacesOverflowPods: options.replacesOverflowPods ?? false,
       evictsMissedPods: options.evictsMissedPods ?? false,
+      recreatesPods: options.recreatesPods ?? false,
     }),
     disruptionBudget(options),
     managerDeployment(options),
@@ -48,6 +51,7 @@ function managerDeployment({
   replicas,
   replacesOverflowPods = false,
   evictsMissedPods = false,
+  recreatesPods = false,
 }: InstallationOptions): Deployment {
   return {
     apiVersion: 'apps/v1',
@@ -70,7 +74,7 @@ function managerDeployment({
             seccompProfile: { type: 'RuntimeDefault' },
           },
           affinity: spread(),
-          containers: [managerContainer(image, { replacesOverflowPods, evictsMissedPods })],
+          containers: [managerContainer(image, { replacesOverflowPods, evictsMissedPods, recreatesPods })],
         },
       },
     },
@@ -98,7 +102,8 @@ function managerContainer(
   {
     replacesOverflowPods,
     evictsMissedPods,
-  }: Required<Pick<InstallationOptions, 'replacesOverflowPods' | 'evictsMissedPods'>>,
+    recreatesPods,
+  }: Required<Pick<InstallationOptions, 'replacesOverflowPods' | 'evictsMissedPods' | 'recreatesPods'>>,
 ) {
   const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
     httpGet: { path, port: 'health' },
@@ -115,6 +120,7 @@ function managerContainer(
       `--health-probe-addr=:${ports.health}`,
       ...(replacesOverflowPods ? ['--replace-overflow-pods'] : []),
       ...(evictsMissedPods ? ['--evict-missed-pods'] : []),
+      ...(recreatesPods ? ['--recreate-pods'] : []),
     ],
     env: [
       {

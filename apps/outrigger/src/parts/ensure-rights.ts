@@ -25,6 +25,7 @@ export async function ensureRights(client: Client, signal: AbortSignal): Promise
   const manager = managerRules({
     webhookConfigurations: [webhooks.mutating, webhooks.validating],
     certificateSecret,
+    recreatesPods: true,
   })
   const user = { kind: 'User', apiGroup: rbac, name: managerUser }
   const ensure = <T extends KubeObject>(resource: ResourceRef, wanted: T) =>

@@ -43,6 +43,8 @@ export interface ManagerPartOptions {
   readonly replacesOverflowPods?: boolean
   /** Defaults to false. */
   readonly evictsMissedPods?: boolean
+  /** Defaults to false. */
+  readonly recreatesPods?: boolean
   /** Defaults to 3. */
   readonly sidecarSetWorkers?: number
   /** Defaults to false. */

@@ -138,6 +138,8 @@ function standingOf(
       return { standing: 'current', reason: 'up to date and ready' }
     case 'settling':
       return { standing: 'changing', reason: settlingText(view, pending) }
+    case 'resizing':
+      return { standing: 'changing', reason: 'its containers are being resized; images and records follow' }
     case 'in-flight':
       return {
         standing: 'changing',

@@ -14,6 +14,8 @@ export interface InstallManifestsOptions {
   readonly replacesOverflowPods?: boolean
   /** Gives the manager the right that `ManagerOptions.evictsMissedPods` needs. Defaults to false. */
   readonly evictsMissedPods?: boolean
+  /** Gives the manager the right that `ManagerOptions.recreatesPods` needs. Defaults to false. */
+  readonly recreatesPods?: boolean
 }
 
 /**
@@ -28,6 +30,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     webhookPort = 9876,
     replacesOverflowPods = false,
     evictsMissedPods = false,
+    recreatesPods = false,
   } = options
   const name = 'outrigger-manager'
   const virtualNodes = 'outrigger-virtual-nodes'
@@ -37,6 +40,7 @@ export function installManifests(options: InstallManifestsOptions = {}): KubeObj
     certificateSecret: defaultNames.certificateSecret,
     replacesOverflowPods,
     evictsMissedPods,
+    recreatesPods,
   })
   const rbac = 'rbac.authorization.k8s.io'
   const subjects = [{ kind: 'ServiceAccount', name: serviceAccount, namespace }]

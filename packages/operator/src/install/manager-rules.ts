@@ -16,6 +16,8 @@ export interface ManagerRulesOptions {
   readonly replacesOverflowPods?: boolean
   /** As in `ManagerOptions`; without it the manager may not evict pods. Default false. */
   readonly evictsMissedPods?: boolean
+  /** As in `ManagerOptions`; without it the manager may not evict pods. Default false. */
+  readonly recreatesPods?: boolean
 }
 
 const rule = (group: string, names: string[], verbs: string[], resourceNames?: string[]): PolicyRule => ({
@@ -36,6 +38,7 @@ export function managerRules({
   certificateSecret,
   replacesOverflowPods = false,
   evictsMissedPods = false,
+  recreatesPods = false,
 }: ManagerRulesOptions): ManagerRules {
   const admission = 'admissionregistration.k8s.io'
   const configurations = ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations']
@@ -43,7 +46,8 @@ export function managerRules({
   return {
     cluster: [
       rule('', ['pods'], [...read, 'patch']),
-      rule('', ['pods/status'], ['patch']),
+      // Gives no more than `patch pods` does, which changes images.
+      rule('', ['pods/status', 'pods/resize'], ['patch']),
       rule('', ['namespaces', 'nodes'], read),
       rule('', ['events'], ['create', 'patch']),
       rule('apps.kruise.io', ['sidecarsets'], read),
@@ -59,7 +63,7 @@ export function managerRules({
       rule(admission, configurations, ['create']),
       rule(admission, configurations, ['get', 'update'], [...webhookConfigurations]),
       ...(replacesOverflowPods ? overflowReplacementRules() : []),
-      ...(evictsMissedPods ? missedPodsRules() : []),
+      ...(evictsMissedPods || recreatesPods ? evictionRules() : []),
     ],
     ownNamespace: [
       rule('', ['secrets'], ['create']),
@@ -76,8 +80,8 @@ export function overflowReplacementRules(): PolicyRule[] {
   return [rule('', ['pods'], ['delete'])]
 }
 
-/** What the manager does besides where it evicts pods that were created unasked; for the ClusterRole. */
-export function missedPodsRules(): PolicyRule[] {
+/** What the manager does besides where it evicts pods, such that were created unasked or are to be made anew; for the ClusterRole. */
+export function evictionRules(): PolicyRule[] {
   return [rule('', ['pods/eviction'], ['create'])]
 }
 

@@ -43,6 +43,8 @@ export interface MissedPodsOptions {
   /** Whether pods may be evicted where a SidecarSet asks for it. */
   readonly evicts: boolean
   isVirtualNode(name: string): boolean
+  /** How many pods have left a SidecarSet for other reasons, and are yet to be made anew. Default none. */
+  owedElsewhere?(sidecarSet: string): number
   /** Whether a pod created now would be asked about. Nothing is evicted before. */
   isAnswering(): boolean
 }
@@ -51,6 +53,8 @@ export interface MissedPodsOptions {
 export interface MissedPodsController extends Controller {
   /** How many pods run without a SidecarSet they should carry; 0 where this replica does not lead. */
   readonly missed: number
+  /** How many pods of a SidecarSet have left because they were missed, and are yet to be made anew. */
+  owedTo(sidecarSet: string): number
 }
 
 /** The key under which all pods are looked at: no SidecarSet is called so. */
@@ -103,6 +107,7 @@ export function createMissedPodsController(options: MissedPodsOptions): MissedPo
     get missed() {
       return work.missed
     },
+    owedTo: (sidecarSet) => work.owedTo(sidecarSet),
   }
 }
 
@@ -143,6 +148,10 @@ class MissedPodsWork {
 
   get missed(): number {
     return this.#missed.size
+  }
+
+  owedTo(sidecarSet: string): number {
+    return this.#missed.owed.countOf(sidecarSet)
   }
 
   clear(): void {
@@ -276,7 +285,7 @@ class MissedPodsWork {
     return chooseEvictions({
       missed,
       carrying: { matched, notReady: matched - (carrying?.ready ?? 0) },
-      owed: this.#missed.owed.countOf(metadata.name),
+      owed: this.owedTo(metadata.name) + (this.#options.owedElsewhere?.(metadata.name) ?? 0),
       maxUnavailable: spec.updateStrategy?.maxUnavailable,
       isHeldBack: ({ uid }) => this.#missed.owed.has(uid) || this.#pauses.isHeldBack(uid),
     })

@@ -47,6 +47,7 @@ function verdict(
   if (view === undefined) return before
   // Left out by updateStrategy.selector: nobody has looked whether it could be upgraded.
   if (view.kind === 'not-selected') return before
-  if (view.kind === 'not-upgradable') return isRolling(tally.set.sidecarSet) ? false : before
+  if (view.kind === 'not-upgradable' || view.way === 'recreate')
+    return isRolling(tally.set.sidecarSet) ? false : before
   return wasUpgraded || before !== undefined ? true : undefined
 }

@@ -1,7 +1,13 @@
-import { recordedData, revisionData, type SidecarSet, sidecarSetLabels } from '@outrigger/api'
+import {
+  recordedData,
+  revisionData,
+  type SidecarSet,
+  type SidecarSetContent,
+  sidecarSetLabels,
+} from '@outrigger/api'
 import type { Store } from '@outrigger/controller'
 import { type RevisionSource, revisionNameOf } from '@outrigger/injection'
-import { type ControllerRevision, controllerOf } from '@outrigger/kube'
+import { type ControllerRevision, controllerOf, isRecord } from '@outrigger/kube'
 
 /** Index of ControllerRevisions by the SidecarSet they are for. */
 export const revisionsBySidecarSet = 'sidecar-set'
@@ -42,6 +48,15 @@ export class RevisionHistory implements RevisionSource {
     return revisions.findLast(
       ({ metadata }) => metadata.labels?.[sidecarSetLabels.customVersion] === customVersion,
     )
+  }
+
+  /** What a revision recorded; `undefined` when there is none of that name. */
+  contentOf(sidecarSet: SidecarSet, revisionName: string): SidecarSetContent | undefined {
+    const found = this.find(sidecarSet, { revisionName })
+    if (found === undefined) return undefined
+    const recorded: unknown = JSON.parse(recordedData(found))
+    const spec = isRecord(recorded) ? recorded['spec'] : undefined
+    return isRecord(spec) ? (spec as SidecarSetContent) : undefined
   }
 
   /** The name under which the present content is, or will be, recorded. */

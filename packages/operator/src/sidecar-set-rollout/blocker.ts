@@ -6,6 +6,7 @@ export interface Blocker {
   readonly reason:
     | 'Paused'
     | 'PodsRefused'
+    | 'EvictionsPaused'
     | 'PartitionReached'
     | 'BudgetSpent'
     | 'InFlight'
@@ -21,12 +22,14 @@ export interface Refusal {
 
 /** What keeps a rollout from moving, with the arithmetic; `undefined` when it is done or moves. */
 export function blockerOf(
-  { kinds, matched, unsettled, set }: SidecarSetTally,
+  tally: SidecarSetTally,
   round: RolloutRound,
   refusals: readonly Refusal[],
+  evictionPause?: string,
 ): Blocker | undefined {
+  const { kinds, matched, unsettled, set } = tally
   const { paused, partition, maxUnavailable } = set.sidecarSet.spec.updateStrategy ?? {}
-  const waiting = `${kinds.waiting} of ${matched} pods wait for new images`
+  const waiting = waitingText(tally)
   const refused = new Set(refusals.map(({ pod }) => pod))
   if (round.selected.some(({ key }) => !refused.has(key))) return undefined
   if (kinds.waiting > 0) {
@@ -42,11 +45,20 @@ export function blockerOf(
         reason: 'PodsRefused',
         message: `${waiting}; ${refusals.length} could not be changed and are tried again later, pod ${refusal.pod}: ${refusal.message}`,
       }
+    if (evictionPause !== undefined && tally.waitingToRecreate === kinds.waiting)
+      return { reason: 'EvictionsPaused', message: `${waiting}; ${evictionPause}` }
+    const away = round.spent - unsettled.size
+    const owed = away > 0 ? `, ${away} of them yet to be made by their owners` : ''
     return {
       reason: 'BudgetSpent',
-      message: `${waiting}; maxUnavailable ${maxUnavailable ?? 1} of ${matched} lets ${round.budget} updated pods be unavailable, and ${round.spent} are${named(unsettled)}`,
+      message: `${waiting}; maxUnavailable ${maxUnavailable ?? 1} of ${matched + away} lets ${round.budget} updated pods be unavailable, and ${round.spent} are${owed}${named(unsettled)}`,
     }
   }
+  if (kinds.resizing > 0)
+    return {
+      reason: 'InFlight',
+      message: `${kinds.resizing} of ${matched} pods have not taken new amounts of cpu and memory yet${named(tally.resizing)}`,
+    }
   if (kinds['in-flight'] > 0)
     return {
       reason: 'InFlight',
@@ -55,9 +67,29 @@ export function blockerOf(
   if (kinds['not-upgradable'] > 0)
     return {
       reason: 'NotUpgradable',
-      message: `${kinds['not-upgradable']} of ${matched} pods would need more than new images; they get the new content when they are created anew`,
+      message: `${kinds['not-upgradable']} of ${matched} pods would need more than new images; they get the new content when they are created anew${obstacleText(tally)}`,
     }
   return undefined
+}
+
+/** What pods wait for, by the way their change goes. */
+function waitingText({ kinds, matched, waitingToResize, waitingToRecreate }: SidecarSetTally): string {
+  const counts: readonly (readonly [number, string])[] = [
+    [kinds.waiting - waitingToResize - waitingToRecreate, 'for new images'],
+    [waitingToResize, 'to be resized'],
+    [waitingToRecreate, 'to be made anew'],
+  ]
+  const [first, ...others] = counts.filter(([count]) => count > 0)
+  if (first === undefined) return `${kinds.waiting} of ${matched} pods wait`
+  const more = others.map(([count, what]) => `, ${count} ${what}`).join('')
+  return `${first[0]} of ${matched} pods wait ${first[1]}${more}`
+}
+
+/** Why, in the words of the first pod for which the SidecarSet wants something else. */
+function obstacleText({ obstructed, views }: SidecarSetTally): string {
+  const [key] = obstructed
+  const obstacle = key === undefined ? undefined : views.get(key)?.obstacle
+  return obstacle === undefined ? '' : `; pod ${key}: ${obstacle}`
 }
 
 function named(keys: ReadonlySet<string>): string {

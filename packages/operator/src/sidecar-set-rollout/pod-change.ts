@@ -1,21 +1,22 @@
-import { podAnnotations } from '@outrigger/api'
-import { injectionAnnotations, patchAnnotations } from '@outrigger/injection'
+import { podAnnotations, type SidecarSet } from '@outrigger/api'
+import { injectionAnnotations, parseRecords, patchAnnotations } from '@outrigger/injection'
 import { isRecord, type Pod } from '@outrigger/kube'
 import { ConsistencyJudge } from '../sidecar-set-status/consistency.ts'
 import { formatMap, inPlaceStates, workingContainers } from '../sidecar-set-status/pod-annotations.ts'
 import type { PodTarget } from '../sidecar-set-status/pod-target.ts'
+import { resizeMarkOf, withResizeMark } from '../sidecar-set-status/resize-mark.ts'
 import { type HotUpgradeStep, hotResetStep, hotUpgradeStep, type ImageChange } from './hot-upgrade.ts'
 
 /** What one write does to a pod. */
 export interface PodChange {
   readonly images: readonly ImageChange[]
-  /** Set one by one; other annotations stay. */
-  readonly annotations: Readonly<Record<string, string>>
+  /** Set one by one, or taken away where `null`; other annotations stay. */
+  readonly annotations: Readonly<Record<string, string | null>>
 }
 
 /**
  * Brings a pod's sidecars to the images of a content, with the records that go with it and the annotations the
- * content patches. Records are renewed even where no image differs.
+ * content patches. Records are renewed even where no image differs. What a resize has begun is thereby complete.
  *
  * @throws InjectionFailure when annotations that are there cannot be read or merged.
  */
@@ -36,7 +37,9 @@ export function upgradeChange(pod: Pod, target: PodTarget, time: string, version
   const images = [...cold, ...hot.flatMap(({ step }) => step.images)]
   const before = pod.metadata.annotations ?? {}
   const patched = patchAnnotations(before, [content])
-  const { [podAnnotations.hash]: hash = '' } = injectionAnnotations(before, [content], time)
+  const records = injectionAnnotations(before, [content], time)
+  const { [podAnnotations.hash]: hash = '', [podAnnotations.hashWithoutImage]: hashWithoutImage = '' } =
+    records
   const renewed = { revision: target.hash, updateTimestamp: time }
   return {
     images,
@@ -44,9 +47,23 @@ export function upgradeChange(pod: Pod, target: PodTarget, time: string, version
       ...difference(before, patched),
       ...hotAnnotations(pod, hot),
       [podAnnotations.hash]: hash,
+      // Only a resize changes what this one is made of; its time alone is no reason to write it.
+      ...(hasOtherHash(before, content, target) && { [podAnnotations.hashWithoutImage]: hashWithoutImage }),
+      ...(resizeMarkOf(pod, content.metadata.name) && {
+        [podAnnotations.resize]: withResizeMark(pod, content.metadata.name, undefined),
+      }),
       [podAnnotations.inPlaceUpdateState]: inPlaceState(pod, target, images, judge, renewed),
     },
   }
+}
+
+function hasOtherHash(
+  annotations: Readonly<Record<string, string>>,
+  { metadata }: SidecarSet,
+  { hashWithoutImage }: PodTarget,
+): boolean {
+  const recorded = parseRecords(annotations[podAnnotations.hashWithoutImage])?.get(metadata.name)
+  return recorded?.hash !== hashWithoutImage
 }
 
 /** Empties the containers that hot upgrades have left. */

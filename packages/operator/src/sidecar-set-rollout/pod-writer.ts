@@ -54,7 +54,8 @@ export class PodWriter {
     if (refused === undefined) return { refusals, wait }
     for (const [uid, { until, refusal }] of refused) {
       const view = views.get(refusal.pod)
-      const isDue = view !== undefined && (view.kind === 'waiting' || view.isResettable)
+      const isDue =
+        view !== undefined && (view.kind === 'waiting' || view.kind === 'resizing' || view.isResettable)
       if (!isDue || view.pod.metadata.uid !== uid) refused.delete(uid)
       else {
         refusals.push(refusal)
@@ -84,7 +85,7 @@ export class PodWriter {
     signal: AbortSignal,
   ): Promise<number> {
     const { clock } = this.#options
-    return this.#each(views, isCurrent, signal, (view) =>
+    return this.each(views, isCurrent, signal, (view) =>
       this.#write(
         set,
         view,
@@ -103,17 +104,17 @@ export class PodWriter {
   ): Promise<number> {
     const { name } = set.sidecarSet.metadata
     const due = views.filter((view) => !this.isHeldBack(set, view))
-    return this.#each(due, isCurrent, signal, async (view) => {
+    return this.each(due, isCurrent, signal, async (view) => {
       const isWritten = await this.#write(set, view, () => resetChange(view.pod, view.target), signal)
       if (isWritten)
-        this.#say(
+        this.say(
           view.pod,
           'Normal',
           'ResetContainerSucceed',
           `SidecarSet ${name} reset its old container to the empty image`,
         )
       else if (this.isHeldBack(set, view))
-        this.#say(
+        this.say(
           view.pod,
           'Warning',
           'ResetContainerFailed',
@@ -123,7 +124,12 @@ export class PodWriter {
     })
   }
 
-  async #each(
+  /**
+   * Does something with each of these pods, a few at a time, until `isCurrent` says no. Answers how often `write` did.
+   *
+   * @throws the first error, when all that was begun has ended.
+   */
+  async each(
     views: readonly PodView[],
     isCurrent: () => boolean,
     signal: AbortSignal,
@@ -173,7 +179,7 @@ export class PodWriter {
         error instanceof InjectionFailure ||
         (error instanceof ApiError && error.code < 500 && error.code !== 429)
       if (!isAboutPod) throw error
-      this.#holdBack(set, pod, { pod: key, message: messageOf(error) })
+      this.holdBack(set, pod, { pod: key, message: messageOf(error) })
       return false
     }
   }
@@ -182,7 +188,8 @@ export class PodWriter {
     return this.#refused.get(sidecarSet.metadata.name)?.get(pod.metadata.uid ?? '')
   }
 
-  #holdBack(set: JudgedSidecarSet, pod: Pod, refusal: Refusal): void {
+  /** Keeps a pod from being tried for a while, longer each time. */
+  holdBack(set: JudgedSidecarSet, pod: Pod, refusal: Refusal): void {
     const { name } = set.sidecarSet.metadata
     const pause = Math.min(longestPause, (this.#refusedOf(set, pod)?.pause ?? firstPause / 2) * 2)
     const refused = this.#refused.get(name) ?? new Map<string, Refused>()
@@ -194,7 +201,8 @@ export class PodWriter {
     })
   }
 
-  #say(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void {
+  /** Tells something about a pod in an event. */
+  say(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void {
     this.#options.events.event({ ...pod, apiVersion: 'v1', kind: 'Pod' }, { type, reason, message })
   }
 }

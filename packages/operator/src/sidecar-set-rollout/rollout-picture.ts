@@ -1,5 +1,6 @@
 import type { SidecarSet } from '@outrigger/api'
 import type { Labels, Pod } from '@outrigger/kube'
+import type { ChangeSources } from '../sidecar-set-status/change-judge.ts'
 import type { PodView } from '../sidecar-set-status/pod-view.ts'
 import { SidecarSetLedger, type SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { type Blocker, blockerOf } from './blocker.ts'
@@ -30,7 +31,7 @@ export type PodFate =
   | 'current'
   /** Has the present content and is not ready with it yet: it uses the budget. */
   | 'settling'
-  /** Gets the new images in the next round. */
+  /** Is changed in the next round, in the way its view tells. */
   | 'moves-now'
   /** May move as soon as the budget has room. */
   | 'waits-for-budget'
@@ -38,9 +39,11 @@ export type PodFate =
   | 'kept-by-partition'
   /** Would move, but updateStrategy.paused is set. */
   | 'paused'
+  /** Its containers are being resized; images and records follow. */
+  | 'resizing'
   /** An earlier change is still on its way through the node. */
   | 'in-flight'
-  /** More than images changed: it gets the new content when it is created anew. */
+  /** More changed than may be done with it: it gets the new content when it is created anew. */
   | 'not-upgradable'
   /** updateStrategy.selector leaves it out. */
   | 'not-selected'
@@ -49,15 +52,19 @@ export type PodFate =
 
 /**
  * Judges a rollout from objects alone, with the code that the manager itself uses. `pods` may be all pods of a cluster;
- * `namespaceLabels` answers `undefined` for namespaces that are not known. What only a running manager knows is left
+ * `namespaceLabels` answers `undefined` for namespaces that are not known, `changes` tells what a manager could do about changes. What only a running manager knows is left
  * out: pods that the API server has refused to change count as if they could be.
  */
 export function pictureRollout(
   sidecarSet: SidecarSet,
   pods: Iterable<Pod>,
   namespaceLabels: (namespace: string) => Labels | undefined,
+  changes?: ChangeSources,
 ): RolloutPicture {
-  const ledger = new SidecarSetLedger({ podsOf: () => pods, namespaceLabels, now: () => 0 })
+  const ledger = new SidecarSetLedger({
+    ...{ podsOf: () => pods, namespaceLabels, now: () => 0 },
+    ...(changes && { changes }),
+  })
   const tally = ledger.setSidecarSet(sidecarSet)
   const round = isRolling(sidecarSet) ? chooseRound(tally) : idleRound
   return {

@@ -14,7 +14,7 @@ export interface RolloutRound {
   readonly movable: number
   /** How many updated pods may be unavailable at a time. */
   readonly budget: number
-  /** How many are. */
+  /** How many are; pods that are being resized, or that owners have yet to make, among them. */
   readonly spent: number
 }
 
@@ -32,21 +32,24 @@ export function isManaged({ spec }: SidecarSet): boolean {
 export const idleRound: RolloutRound = { selected: [], partition: 0, movable: 0, budget: 0, spent: 0 }
 
 /**
- * Chooses the pods whose images change now: within the partition and within maxUnavailable. Pods that are not
+ * Chooses the pods that change now, each in its way: within the partition and within maxUnavailable. Pods that are not
  * available cost no budget, and an available one that finds none does not keep them from moving. `isHeldBack` names pods
- * that may not be tried now, and then hold up nobody; none by default. Whether the rollout is paused is not looked at.
+ * that may not be tried now, and then hold up nobody; none by default. `owed` are pods that have left and that owners have
+ * yet to make anew: they count as updated and unavailable. Whether the rollout is paused is not looked at.
  */
 export function chooseRound(
   tally: SidecarSetTally,
   isHeldBack: (view: PodView) => boolean = () => false,
+  owed = 0,
 ): RolloutRound {
   const { partition = 0, maxUnavailable } = tally.set.sidecarSet.spec.updateStrategy ?? {}
-  const { matched, kinds } = tally
-  const kept = partitionOf(partition, matched)
-  const oldElsewhere = matched - kinds.updated - kinds.waiting
+  const { kinds } = tally
+  const whole = tally.matched + owed
+  const kept = partitionOf(partition, whole)
+  const oldElsewhere = tally.matched - kinds.updated - kinds.resizing - kinds.waiting
   const movable = Math.max(0, kinds.waiting - Math.max(0, kept - oldElsewhere))
-  const budget = amountOf(maxUnavailable ?? 1, matched)
-  const spent = tally.unsettled.size
+  const budget = amountOf(maxUnavailable ?? 1, whole)
+  const spent = tally.unsettled.size + owed
   const round = { partition: kept, movable, budget, spent }
   if (movable === 0 || (spent >= budget && tally.waitingUnavailable === 0)) return { ...round, selected: [] }
   return { ...round, selected: within(waitingInOrder(tally), round, tally.waitingUnavailable, isHeldBack) }

@@ -11,17 +11,21 @@ import {
   waitForChange,
 } from '@outrigger/controller'
 import type { Clock, Logger, Random } from '@outrigger/foundation'
-import { rememberRevisionName } from '@outrigger/injection'
-import type { Namespace, Pod } from '@outrigger/kube'
+import { rememberRevisionName, type SidecarSetIndex } from '@outrigger/injection'
+import type { ControllerRevision, Namespace, Pod } from '@outrigger/kube'
+import type { RevisionHistory } from '../sidecar-set-history/revision-history.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
+import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
 import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { StatusWriter } from '../sidecar-set-status/status-writer.ts'
 import { type Blocker, blockerOf } from './blocker.ts'
+import { PodResizer } from './pod-resizer.ts'
 import { PodWriter } from './pod-writer.ts'
+import { Recreation } from './recreation.ts'
 import { chooseRound, idleRound, isManaged, isRolling, type RolloutRound } from './rollout-round.ts'
 
 export interface SidecarSetControllerOptions {
-  readonly client: Pick<Client, 'patch'>
+  readonly client: Pick<Client, 'get' | 'patch' | 'createSubresource'>
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -30,10 +34,23 @@ export interface SidecarSetControllerOptions {
   readonly pods: Informer<Pod>
   readonly namespaces: Informer<Namespace>
   readonly feed: LedgerFeed
+  readonly revisions: Informer<ControllerRevision>
+  readonly history: Pick<RevisionHistory, 'nameOf' | 'contentOf' | 'find'>
+  /** Follows `sidecarSets`: what new pods get. */
+  readonly index: SidecarSetIndex
+  readonly managerNamespace: string
   /** SidecarSets worked on at the same time. Defaults to 3. */
   readonly workers?: number
-  /** Name of the ControllerRevision that records the present content. */
-  revisionNameOf(sidecarSet: SidecarSet): string
+  /** How many pods have left a SidecarSet for other reasons, and are yet to be made anew. Default none. */
+  owedElsewhere?(sidecarSet: string): number
+  /** Whether a pod created now would be asked about: no pod is evicted for new content before. */
+  isAnswering(): boolean
+}
+
+/** Rolls SidecarSets out. */
+export interface SidecarSetController extends Controller {
+  /** How many pods of a SidecarSet have left and are yet to be made anew, as far as it makes pods anew. */
+  owedTo(sidecarSet: string): number
 }
 
 /** As OpenKruise calls its own: in events, metrics and logs. */
@@ -47,26 +64,44 @@ const patience = 10_000
 const soon = 1_000
 
 /**
- * Keeps the status of every SidecarSet true and rolls changed images out to running pods, in place and within the
- * budget. What a round decides follows from the present state of the objects alone, so that it can be taken up by any
+ * Keeps the status of every SidecarSet true and rolls changes out to running pods within the budget, each in the way its class
+ * goes: new images and amounts in place, the rest by pods made anew. What a round decides follows from the present state of the objects alone, so that it can be taken up by any
  * replica at any point.
  */
-export function createSidecarSetController(options: SidecarSetControllerOptions): Controller {
-  const { sidecarSets, pods, namespaces, feed, workers = 3 } = options
+export function createSidecarSetController(options: SidecarSetControllerOptions): SidecarSetController {
+  const { sidecarSets, pods, namespaces, revisions, feed, workers = 3 } = options
   const rollouts = new Rollouts(options)
-  return createController({
+  const controller = createController({
     ...options,
     name: sidecarSetControllerName,
     reconcile: (name, signal) => rollouts.reconcile(name, signal),
     concurrency: workers,
-    informers: [sidecarSets, pods, namespaces],
-    sources: [(enqueue) => feed.listen({ sidecarSetChanged: (name) => enqueue(name, coalescing) })],
+    // Without revisions nothing is known of what pods carry.
+    informers: [sidecarSets, pods, namespaces, revisions],
+    sources: [
+      (enqueue) => feed.listen({ sidecarSetChanged: (name) => enqueue(name, coalescing) }),
+      (enqueue) => rollouts.recreation.follow((name) => enqueue(name, coalescing)),
+    ],
   })
+  return {
+    name: controller.name,
+    enqueue: controller.enqueue,
+    run: (signal) => controller.run(signal),
+    get statistics() {
+      return controller.statistics
+    },
+    owedTo: (sidecarSet) => rollouts.recreation.owedTo(sidecarSet),
+  }
 }
 
+/** The most evictions of one round: the next one sees what has become of them. */
+const mostEvictions = 50
+
 class Rollouts {
+  readonly recreation: Recreation
   readonly #options: SidecarSetControllerOptions
   readonly #pods: PodWriter
+  readonly #resizer: PodResizer
   readonly #statuses: StatusWriter
   /** By name: since when nothing moves, and how things stood then. */
   readonly #stalls = new Map<string, { readonly since: number; readonly reason: string }>()
@@ -75,8 +110,25 @@ class Rollouts {
 
   constructor(options: SidecarSetControllerOptions) {
     this.#options = options
-    this.#pods = new PodWriter({ ...options, ledger: options.feed.ledger })
-    this.#statuses = new StatusWriter(options)
+    const { client, clock, feed, history, sidecarSets, namespaces } = options
+    const { ledger } = feed
+    this.#pods = new PodWriter({ ...options, ledger })
+    this.#resizer = new PodResizer({
+      ...{ client, clock, ledger },
+      sidecarSetOf: (name) => sidecarSets.store.get(name),
+      recordedContent: (sidecarSet, revision) => history.contentOf(sidecarSet, revision),
+    })
+    this.recreation = new Recreation({
+      ...options,
+      ledger,
+      sidecarSets: options.index,
+      revisions: history,
+      namespaceLabels: (name) => namespaces.store.get(name)?.metadata.labels,
+    })
+    this.#statuses = new StatusWriter({
+      ...{ client, clock },
+      revisionNameOf: (sidecarSet) => history.nameOf(sidecarSet),
+    })
   }
 
   async reconcile(name: string, signal: AbortSignal): Promise<Outcome> {
@@ -87,16 +139,24 @@ class Rollouts {
       this.#forget(name)
       return waitForChange
     }
+    const expiry = this.recreation.expire(name)
+    const pause = tally.waitingToRecreate > 0 ? this.recreation.pauseOf(sidecarSet) : undefined
     const round = isRolling(sidecarSet)
-      ? chooseRound(tally, (view) => this.#pods.isHeldBack(tally.set, view))
+      ? chooseRound(
+          tally,
+          (view) =>
+            this.#pods.isHeldBack(tally.set, view) || (pause !== undefined && view.way === 'recreate'),
+          this.recreation.owedTo(name) + (this.#options.owedElsewhere?.(name) ?? 0),
+        )
       : idleRound
     const { refusals, wait } = this.#pods.refusalsOf(tally)
-    const blocker = isManaged(sidecarSet) ? blockerOf(tally, round, refusals) : undefined
+    const blocker = isManaged(sidecarSet) ? blockerOf(tally, round, refusals, pause?.message) : undefined
     const stall = this.#stallOf(name, blocker)
     const written = await this.#statuses.write(sidecarSet, tally, stall.isDue ? blocker : undefined, signal)
     if (isRolling(sidecarSet)) this.#announce(sidecarSet, tally.kinds['not-upgradable'])
     const moved = await this.#move(sidecarSet, tally, round, signal)
-    return earliest(written, stall.outcome, moved, wait === undefined ? waitForChange : lookAgain(wait))
+    const waits = [wait, expiry, pause?.wait].flatMap((one) => (one === undefined ? [] : lookAgain(one)))
+    return earliest(written, stall.outcome, moved, ...waits)
   }
 
   /** Resets finish what was begun, also while the rollout is paused. */
@@ -116,16 +176,70 @@ class Rollouts {
     const resets = [...tally.resettable]
       .filter((key) => !chosen.has(key))
       .flatMap((key) => tally.views.get(key) ?? [])
-    const before = round.selected.length
     // What pods are told that they carry is recorded, under a name that cannot always be computed.
     // A recorded content has the name already.
-    if (before > 0) rememberRevisionName(set.sidecarSet, this.#options.revisionNameOf(set.sidecarSet))
+    if (round.selected.length + tally.resizing.size > 0)
+      rememberRevisionName(set.sidecarSet, this.#options.history.nameOf(set.sidecarSet))
     const reset = resets.length > 0 ? await this.#pods.reset(set, resets, isCurrent, signal) : 0
+    const resized = await this.#resize(sidecarSet, tally, round, isCurrent, signal)
+    const inPlace = [...round.selected.filter(({ way }) => way === 'images'), ...resized.inForce]
     // Hot upgrades number their steps by the version of the SidecarSet.
     const upgraded =
-      before > 0 ? await this.#pods.upgrade(set, resourceVersion, round.selected, isCurrent, signal) : 0
-    if (reset + upgraded === 0 && before === 0) return waitForChange
-    return lookAgain(upgraded < before ? soon : coalescing)
+      inPlace.length > 0 ? await this.#pods.upgrade(set, resourceVersion, inPlace, isCurrent, signal) : 0
+    const evicted = await this.#recreate(set, round, isCurrent, signal)
+    const isBusy = reset + round.selected.length > 0 || resized.isUnderWay
+    if (!isBusy) return waitForChange
+    const isWhole = upgraded === inPlace.length && evicted.isWhole && !resized.isUnderWay
+    return lookAgain(isWhole ? coalescing : soon)
+  }
+
+  /** Takes a step with each pod that is to be resized or is being so; also while paused, for what was begun is finished. */
+  async #resize(
+    sidecarSet: SidecarSet,
+    { set, resizing, views }: SidecarSetTally,
+    { selected }: RolloutRound,
+    isCurrent: () => boolean,
+    signal: AbortSignal,
+  ): Promise<{ inForce: PodView[]; isUnderWay: boolean }> {
+    const begun = [...resizing].flatMap((key) => views.get(key) ?? [])
+    const due = [...begun, ...selected.filter(({ way }) => way === 'resize')]
+    const inForce: PodView[] = []
+    let isUnderWay = false
+    await this.#pods.each(due, isCurrent, signal, async (view) => {
+      const isForward =
+        isManaged(sidecarSet) &&
+        (view.way === 'resize' || view.way === 'images') &&
+        set.picks(view.pod.metadata.labels ?? {}) &&
+        !this.#pods.isHeldBack(set, view)
+      const step = await this.#resizer.step(set, view, isForward, signal)
+      if (step.is === 'in force') inForce.push({ ...view, pod: step.pod })
+      else if (step.is === 'to look at again') isUnderWay = true
+      else if (step.is === 'failed') {
+        this.#pods.holdBack(set, view.pod, { pod: view.key, message: step.message })
+        this.#pods.say(view.pod, 'Warning', 'SidecarResizeFailed', step.message)
+      }
+      return true
+    })
+    return { inForce, isUnderWay }
+  }
+
+  /** Evicts pods that are to be made anew. */
+  async #recreate(
+    set: JudgedSidecarSet,
+    { selected }: RolloutRound,
+    isCurrent: () => boolean,
+    signal: AbortSignal,
+  ): Promise<{ isWhole: boolean }> {
+    const due = selected.filter(({ way }) => way === 'recreate').slice(0, mostEvictions)
+    let left = due.length
+    for (const view of due) {
+      if (signal.aborted || !isCurrent() || !this.#options.isAnswering()) break
+      const step = await this.recreation.evict(set, view, signal)
+      if (step.is === 'held back')
+        this.#pods.holdBack(set, view.pod, { pod: view.key, message: step.message })
+      else left--
+    }
+    return { isWhole: left === 0 }
   }
 
   /** A rollout pauses all the time for pods to become ready; only a longer stop is worth a word. */

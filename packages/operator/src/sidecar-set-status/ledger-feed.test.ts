@@ -9,6 +9,7 @@ import { createUpgradableConditionController } from '../sidecar-set-condition/up
 import { createSidecarSetController } from '../sidecar-set-rollout/sidecar-set-controller.ts'
 import { FedInformer } from '../testdata/memory-cluster.ts'
 import { namespace, pod } from '../testdata/objects.ts'
+import { withoutHistory } from '../testdata/without-history.ts'
 import { LedgerFeed } from './ledger-feed.ts'
 
 const many = 10_000
@@ -78,12 +79,17 @@ async function aLargeCluster() {
       writes++
       return { metadata: { name: '' } } as unknown as T
     },
+    get: () => Promise.reject(new Error('nothing is read')),
+    createSubresource: () => Promise.reject(new Error('nothing is evicted')),
   }
   const options = {
     ...{ client, clock, random: new SeededRandom(), logger: silentLogger, events: { event: () => {} } },
     ...{ sidecarSets, pods, namespaces, feed },
   }
-  const rollouts = createSidecarSetController({ ...options, revisionNameOf: ({ metadata }) => metadata.name })
+  const rollouts = createSidecarSetController({
+    ...options,
+    ...withoutHistory(({ metadata }) => metadata.name),
+  })
   const conditions = createUpgradableConditionController(options)
   const stopping = new AbortController()
   const ended = [rollouts, conditions].map((one) => one.run(stopping.signal))

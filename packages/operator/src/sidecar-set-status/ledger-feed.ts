@@ -1,8 +1,15 @@
-import { type SidecarSet, sidecarSetAnnotations, updatesNativeSidecars } from '@outrigger/api'
+import {
+  changePolicies,
+  type SidecarSet,
+  sidecarSetAnnotations,
+  sidecarSetLabels,
+  updatesNativeSidecars,
+} from '@outrigger/api'
 import type { Informer } from '@outrigger/controller'
 import type { Clock } from '@outrigger/foundation'
-import { deepEqual, type Namespace, type Pod } from '@outrigger/kube'
+import { type ControllerRevision, deepEqual, type Namespace, type Pod } from '@outrigger/kube'
 import { podsByNamespace, podsBySidecarSet } from '../pod-indexes.ts'
+import type { ChangeSources } from './change-judge.ts'
 import { SidecarSetLedger } from './sidecar-set-ledger.ts'
 
 export interface LedgerFeedOptions {
@@ -11,6 +18,8 @@ export interface LedgerFeedOptions {
   /** Needs the indexes of `podIndexes`. */
   readonly pods: Informer<Pod>
   readonly namespaces: Informer<Namespace>
+  /** What changes are judged by, and the revisions behind it; left out: see `judged`. */
+  readonly changes?: ChangeSources & { readonly revisions: Informer<ControllerRevision> }
 }
 
 /** Hears of changes after the ledger has taken them in. */
@@ -34,6 +43,7 @@ export class LedgerFeed {
       podsOf: (name) => options.pods.store.byIndex(podsBySidecarSet, name),
       namespaceLabels: (name) => options.namespaces.store.get(name)?.metadata.labels,
       now: () => options.clock.monotonic(),
+      ...(options.changes && { changes: options.changes }),
     })
   }
 
@@ -65,20 +75,47 @@ export class LedgerFeed {
   }
 
   #connect(): () => void {
-    const disconnects = [this.#followNamespaces(), this.#followSidecarSets(), this.#followPods()]
+    const disconnects = [
+      this.#followNamespaces(),
+      this.#followSidecarSets(),
+      this.#followPods(),
+      this.#followRevisions(),
+    ]
     return () => {
       for (const disconnect of disconnects) disconnect()
     }
   }
 
+  /** Counts the pods of SidecarSets with policies for changes anew: what can be done about changes is different now. */
+  recount(): void {
+    if (this.#listeners.size === 0) return
+    for (const sidecarSet of this.#options.sidecarSets.store.list())
+      if (changePolicies(sidecarSet) !== undefined) this.#take(sidecarSet)
+  }
+
+  #take(sidecarSet: SidecarSet): void {
+    const { name } = sidecarSet.metadata
+    this.ledger.setSidecarSet(sidecarSet)
+    this.#changed(name)
+    for (const pod of this.#options.pods.store.byIndex(podsBySidecarSet, name)) this.#seen(pod)
+  }
+
+  /** A revision that pods carry is heard of after them. */
+  #followRevisions(): () => void {
+    const { changes, sidecarSets } = this.#options
+    if (changes === undefined) return () => {}
+    return changes.revisions.onChange({
+      onAdd: ({ metadata }) => {
+        const name = metadata.labels?.[sidecarSetLabels.name] ?? ''
+        const sidecarSet = sidecarSets.store.get(name)
+        if (sidecarSet && this.ledger.tallyOf(name)?.set.changes.lacks(metadata.name)) this.#take(sidecarSet)
+      },
+    })
+  }
+
   #followSidecarSets(): () => void {
     const { sidecarSets, pods } = this.#options
-    const take = (sidecarSet: SidecarSet) => {
-      const { name } = sidecarSet.metadata
-      this.ledger.setSidecarSet(sidecarSet)
-      this.#changed(name)
-      for (const pod of pods.store.byIndex(podsBySidecarSet, name)) this.#seen(pod)
-    }
+    const take = (sidecarSet: SidecarSet) => this.#take(sidecarSet)
     return sidecarSets.onChange({
       onAdd: take,
       onUpdate: (sidecarSet, before) => {
@@ -130,6 +167,7 @@ function countsAlike(left: SidecarSet, right: SidecarSet): boolean {
     left.metadata.generation === right.metadata.generation &&
     hash(left) === hash(right) &&
     updatesNativeSidecars(left) === updatesNativeSidecars(right) &&
+    deepEqual(changePolicies(left), changePolicies(right)) &&
     left.status?.collisionCount === right.status?.collisionCount
   )
 }

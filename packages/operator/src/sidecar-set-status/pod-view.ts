@@ -1,4 +1,4 @@
-import { isHotUpgrade, podAnnotations, type SidecarSet } from '@outrigger/api'
+import { type ChangeWay, isHotUpgrade, podAnnotations, type SidecarSet } from '@outrigger/api'
 import { type CompiledSidecarSet, compileSidecarSet, isActive, parseRecords } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
 import {
@@ -9,9 +9,11 @@ import {
   rankOf,
   type UpdateRank,
 } from '../sidecar-set-rollout/update-order.ts'
+import { ChangeJudge, type ChangeSources, type PodWay } from './change-judge.ts'
 import { ConsistencyJudge, podContainerNames } from './consistency.ts'
 import { workingContainers } from './pod-annotations.ts'
 import { type PodTarget, podTarget } from './pod-target.ts'
+import { resizeMarkOf } from './resize-mark.ts'
 
 /** A SidecarSet with everything ready that judging a pod needs. */
 export interface JudgedSidecarSet {
@@ -22,17 +24,21 @@ export interface JudgedSidecarSet {
   /** What updateStrategy.selector picks; everything without. */
   readonly picks: (labels: Labels) => boolean
   readonly priority: Priority
+  /** Tells what changes of its pods take. */
+  readonly changes: ChangeJudge
 }
 
 /** What a rollout can do with a pod. */
 export type PodKind =
   /** Has the content it should have. */
   | 'updated'
-  /** Has other images, and can take those it should have. */
+  /** Has other content, and may come to what it should have, in the way its view tells. */
   | 'waiting'
+  /** Its containers are being resized; images and records have yet to follow. */
+  | 'resizing'
   /** An earlier change is still on its way through the node. */
   | 'in-flight'
-  /** Would need more than other images. */
+  /** Needs more than may be done with it while it runs. */
   | 'not-upgradable'
   /** Left out by updateStrategy.selector. */
   | 'not-selected'
@@ -44,6 +50,10 @@ export interface PodView {
   /** What it should have: all else is judged against that. */
   readonly target: PodTarget
   readonly kind: PodKind
+  /** How it comes to what it should have; `wait` where it has it. */
+  readonly way: ChangeWay
+  /** Why it waits, although its SidecarSet wants something else. */
+  readonly obstacle: string | undefined
   /** Running and ready, with no hot upgrade half done. */
   readonly isAvailable: boolean
   /** Available, and the node runs the images of the spec. */
@@ -58,8 +68,8 @@ export interface PodView {
   readonly rank: UpdateRank | undefined
 }
 
-/** Makes a SidecarSet ready for judging. */
-export function judged(sidecarSet: SidecarSet): JudgedSidecarSet {
+/** Makes a SidecarSet ready for judging. Without `sources` what it says of classes of changes counts by hashes alone, and nothing but images moves. */
+export function judged(sidecarSet: SidecarSet, sources?: ChangeSources): JudgedSidecarSet {
   const present = podTarget(sidecarSet)
   const { selector, priorityStrategy } = sidecarSet.spec.updateStrategy ?? {}
   return {
@@ -68,6 +78,7 @@ export function judged(sidecarSet: SidecarSet): JudgedSidecarSet {
     targetOf: () => present,
     picks: selector ? matcher(selector) : () => true,
     priority: priorityOf(priorityStrategy),
+    changes: new ChangeJudge(sidecarSet, sources),
   }
 }
 
@@ -84,19 +95,24 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   const judge = new ConsistencyJudge(pod, name)
   const isHalfDone = hasHalfDoneHotUpgrade(pod, target)
   const isAvailable = !isHalfDone && isRunningAndReady(pod)
-  const isUpdated = (recorded?.hash ?? '') === target.hash
-  const kind = isUpdated ? 'updated' : kindOfOutdated(pod, set, target, judge)
+  const revision = recorded?.controllerRevision
+  const isUpdated = (recorded?.hash ?? '') === target.hash && !set.changes.hasHiddenChange(revision, target)
+  const { way, obstacle } = isUpdated ? nothingToDo : wayOfOutdated(pod, set, target, revision)
+  const isResizing = resizeMarkOf(pod, name) !== undefined
+  const kind = isResizing ? 'resizing' : isUpdated ? 'updated' : kindOfOutdated(pod, set, target, judge, way)
   const key = keyOf(pod)
   return {
     key,
     pod,
     target,
     kind,
+    way,
+    obstacle,
     isAvailable,
     isReady: isAvailable && judge.areConsistent(target.containerNames),
     isHalfDone,
     isResettable: isHalfDone && canReset(pod, target, judge),
-    revision: recorded?.controllerRevision,
+    revision,
     rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set.priority) : undefined,
   }
 }
@@ -116,6 +132,8 @@ export function countsTheSame(left: PodView | undefined, right: PodView | undefi
   return (
     left.target === right.target &&
     left.kind === right.kind &&
+    left.way === right.way &&
+    left.obstacle === right.obstacle &&
     left.isAvailable === right.isAvailable &&
     left.isReady === right.isReady &&
     left.isHalfDone === right.isHalfDone &&
@@ -141,16 +159,31 @@ export function otherContainer(pod: Pod, name: string): string {
   return workingContainers(pod)[name] === `${name}-1` ? `${name}-2` : `${name}-1`
 }
 
+const nothingToDo: PodWay = { way: 'wait' }
+
+function wayOfOutdated(
+  pod: Pod,
+  { sidecarSet, changes }: JudgedSidecarSet,
+  target: PodTarget,
+  revision: string | undefined,
+): PodWay {
+  const { name } = sidecarSet.metadata
+  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(name)
+  const isImageOnly = recorded !== undefined && recorded.hash === target.hashWithoutImage
+  return changes.wayOf(pod, revision, target, isImageOnly)
+}
+
 function kindOfOutdated(
   pod: Pod,
   set: JudgedSidecarSet,
   target: PodTarget,
   judge: ConsistencyJudge,
+  way: ChangeWay,
 ): PodKind {
   if (!set.picks(pod.metadata.labels ?? {})) return 'not-selected'
-  const { name } = set.sidecarSet.metadata
-  const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(name)
-  if (recorded === undefined || recorded.hash !== target.hashWithoutImage) return 'not-upgradable'
+  if (way === 'wait') return 'not-upgradable'
+  // What is still on its way goes with the pod.
+  if (way === 'recreate') return 'waiting'
   // A container that is not ready holds nothing up: a pod stuck on a bad image can be given the next one.
   const ready = new Set(
     [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]

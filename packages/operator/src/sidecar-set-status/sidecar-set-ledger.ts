@@ -3,6 +3,7 @@ import { coversPod } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
 import { OrderedList } from '../sidecar-set-rollout/ordered-list.ts'
 import { compareRanks, type UpdateRank } from '../sidecar-set-rollout/update-order.ts'
+import type { ChangeSources } from './change-judge.ts'
 import { injectedSidecarSets } from './pod-annotations.ts'
 import {
   countsTheSame,
@@ -26,8 +27,15 @@ export interface SidecarSetTally {
   readonly waiting: Iterable<UpdateRank>
   /** Waiting pods that are not available, and so cost no budget. */
   readonly waitingUnavailable: number
-  /** Keys of pods that have the present content and are not ready. */
+  /** Waiting pods that are to be resized, and such that are to be made anew; the others wait for images. */
+  readonly waitingToResize: number
+  readonly waitingToRecreate: number
+  /** Keys of pods that have the present content and are not ready, or are being resized. */
   readonly unsettled: ReadonlySet<string>
+  /** Keys of pods that are being resized. */
+  readonly resizing: ReadonlySet<string>
+  /** Keys of pods that wait, although the SidecarSet wants something else. */
+  readonly obstructed: ReadonlySet<string>
   /** Keys of pods where the side that a hot upgrade left can be emptied. */
   readonly resettable: ReadonlySet<string>
   /** How many pods say they carry a revision, by its name. */
@@ -40,6 +48,8 @@ export interface LedgerSources {
   namespaceLabels(namespace: string): Labels | undefined
   /** Milliseconds on a clock that never goes back. */
   now(): number
+  /** Left out: see `judged`. */
+  readonly changes?: ChangeSources
 }
 
 /** Milliseconds after which a write that no event has shown yet is no longer believed. */
@@ -68,7 +78,7 @@ export class SidecarSetLedger {
 
   /** Takes in a new or changed SidecarSet and counts its pods anew. Answers with how they count, which stays current. */
   setSidecarSet(sidecarSet: SidecarSet): SidecarSetTally {
-    const entry = new Entry(judged(sidecarSet))
+    const entry = new Entry(judged(sidecarSet, this.#sources.changes))
     this.#entries.set(sidecarSet.metadata.name, entry)
     for (const pod of this.#sources.podsOf(sidecarSet.metadata.name)) this.#count(entry, this.#newest(pod))
     return entry
@@ -151,6 +161,7 @@ class Entry implements SidecarSetTally {
   readonly kinds: Record<PodKind, number> = {
     updated: 0,
     waiting: 0,
+    resizing: 0,
     'in-flight': 0,
     'not-upgradable': 0,
     'not-selected': 0,
@@ -158,9 +169,13 @@ class Entry implements SidecarSetTally {
   ready = 0
   updatedReady = 0
   waitingUnavailable = 0
+  waitingToResize = 0
+  waitingToRecreate = 0
   readonly views = new Map<string, PodView>()
   readonly waiting = new OrderedList<UpdateRank>(compareRanks)
   readonly unsettled = new Set<string>()
+  readonly resizing = new Set<string>()
+  readonly obstructed = new Set<string>()
   readonly resettable = new Set<string>()
   readonly revisions = new Map<string, number>()
 
@@ -190,7 +205,7 @@ class Entry implements SidecarSetTally {
   }
 
   #tally(view: PodView, by: 1 | -1): void {
-    const { key, kind, isReady, isAvailable, rank, revision } = view
+    const { key, kind, way, isReady, isAvailable, rank, revision } = view
     const isUpdated = kind === 'updated'
     this.kinds[kind] += by
     if (isReady) this.ready += by
@@ -199,8 +214,13 @@ class Entry implements SidecarSetTally {
       if (by > 0) this.waiting.add(rank)
       else this.waiting.delete(rank)
       if (!isAvailable) this.waitingUnavailable += by
+      if (way === 'resize') this.waitingToResize += by
+      if (way === 'recreate') this.waitingToRecreate += by
     }
-    keep(this.unsettled, key, by > 0 && isUpdated && !isReady)
+    const isResizing = kind === 'resizing'
+    keep(this.unsettled, key, by > 0 && (isResizing || (isUpdated && !isReady)))
+    keep(this.resizing, key, by > 0 && isResizing)
+    keep(this.obstructed, key, by > 0 && view.obstacle !== undefined)
     keep(this.resettable, key, by > 0 && view.isResettable)
     if (revision !== undefined) {
       const count = (this.revisions.get(revision) ?? 0) + by

@@ -1,4 +1,4 @@
-import { ApiError, type Client, type Patch } from '@outrigger/client'
+import { ApiError, type Client, type Patch, type SubresourceOption, type WriteOptions } from '@outrigger/client'
 import { type ChangeHandler, IndexedStore, type IndexFunction, type Informer } from '@outrigger/controller'
 import {
   applyMergePatch,
@@ -9,7 +9,7 @@ import {
 const textOf = ({ namespace, name }: ObjectKey) => (namespace ? `${namespace}/${name}` : name)
 
 /** Objects in memory behind the calls our controllers make, with resource versions and their conflicts. */
-export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' | 'patch' | 'delete'> {
+export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' | 'patch' | 'delete' | 'createSubresource'> {
   readonly objects = new Map<string, Map<string, KubeObject>>()
   readonly writes: string[] = []
   #version = 0
@@ -49,17 +49,36 @@ export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' |
     return this.#put(resource, key, structuredClone(object))
   }
 
-  async patch<T extends KubeObject>(resource: ResourceRef, key: ObjectKey, patch: Patch): Promise<T> {
-    this.#write('patch', resource, textOf(key))
+  async patch<T extends KubeObject>(
+    resource: ResourceRef,
+    key: ObjectKey,
+    patch: Patch,
+    { subresource, dryRun = false }: SubresourceOption & WriteOptions = {},
+  ): Promise<T> {
+    const verb = [...(dryRun ? ['try'] : []), subresource === 'resize' ? 'resize' : 'patch'].join(' ')
+    this.#write(verb, resource, textOf(key))
     const before = this.of(resource).get(textOf(key))
     if (before === undefined) throw notFound(key.name)
     const expected = (patch.body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion
     if (expected !== undefined && expected !== before.metadata.resourceVersion)
       throw new ApiError(409, { reason: 'Conflict', message: textOf(key) })
+    if (dryRun) return structuredClone(before) as T
     if (patch.type !== 'strategic')
       return this.#put(resource, textOf(key), applyMergePatch(before, patch.body) as T)
     const schema = builtinSchema('io.k8s.api.core.v1.Pod')
     return this.#put(resource, textOf(key), applyStrategicMergePatch(before, patch.body, schema) as T)
+  }
+
+  /** Evictions let the pod go at once. */
+  async createSubresource<T>(resource: ResourceRef, key: ObjectKey, subresource: string, body: unknown): Promise<T> {
+    this.#write(subresource, resource, textOf(key))
+    const { uid } = (body as { deleteOptions?: { preconditions?: { uid?: string } } }).deleteOptions?.preconditions ?? {}
+    const found = this.of(resource).get(textOf(key))
+    if (found === undefined) throw notFound(key.name)
+    if (uid !== undefined && uid !== found.metadata.uid)
+      throw new ApiError(409, { reason: 'Conflict', message: textOf(key) })
+    this.of(resource).delete(textOf(key))
+    return {} as T
   }
 
   async delete(resource: ResourceRef, key: ObjectKey): Promise<unknown> {

@@ -3,6 +3,7 @@ import { ApiError } from '@outrigger/client'
 import type { EventDraft } from '@outrigger/controller'
 import { SeededRandom, silentLogger } from '@outrigger/foundation'
 import { ManualClock, settle } from '@outrigger/foundation/testing'
+import { SidecarSetIndex } from '@outrigger/injection'
 import { type ContainerStatus, type ControllerRevision, type KubeObject, keyOf, type Pod, resources } from '@outrigger/kube'
 import { podIndexes } from '../pod-indexes.ts'
 import { createUpgradableConditionController } from '../sidecar-set-condition/upgradable-condition-controller.ts'
@@ -21,6 +22,10 @@ export class RolloutWorld {
   readonly #pods = new FedInformer<Pod>([], podIndexes)
   readonly #sets = new FedInformer<SidecarSet>()
   readonly #revisions = new FedInformer<ControllerRevision>([], revisionIndexes)
+  /** What the API server and the manager can do about changes. */
+  canResize = true
+  canEvict = true
+  isAnswering = true
   #stop: () => Promise<void> = async () => {}
 
   /** Starts a manager that knows nothing but what the caches have. */
@@ -41,13 +46,22 @@ export class RolloutWorld {
         event: (object: KubeObject, draft: EventDraft) => void this.said.push({ about: object.metadata.name, draft }),
       },
       ...informers,
-      feed: new LedgerFeed({ clock: this.clock, ...informers }),
     }
     const history = new RevisionHistory(this.#revisions.store)
+    const index = new SidecarSetIndex()
+    this.#sets.onChange({ onAdd: (set) => index.set(set), onUpdate: (set) => index.set(set) })
+    const changes = {
+      revisions: this.#revisions,
+      recordedContent: history.contentOf.bind(history),
+      canResize: () => this.canResize,
+      canEvict: () => this.canEvict,
+    }
+    const feed = new LedgerFeed({ clock: this.clock, ...informers, changes })
+    const admission = { index, managerNamespace: 'kruise-system', isAnswering: () => this.isAnswering }
     const running = [
-      createSidecarSetController({ ...common, revisionNameOf: (set) => history.nameOf(set) }),
-      createSidecarSetHistoryController({ ...common, namespace: 'kruise-system', history }),
-      createUpgradableConditionController(common),
+      createSidecarSetController({ ...common, ...admission, feed, history }),
+      createSidecarSetHistoryController({ ...common, feed, namespace: 'kruise-system', history }),
+      createUpgradableConditionController({ ...common, feed }),
     ].map((one) => one.run(controller.signal))
     await settle()
     this.#stop = async () => {
@@ -102,6 +116,11 @@ export class RolloutWorld {
     const found = this.cluster.of(resources.pods).get(`shop/${name}`)
     if (found === undefined) throw new ApiError(404, { reason: 'NotFound', message: name })
     return found as Pod
+  }
+
+  /** Of all pods there are. */
+  get names(): string[] {
+    return [...this.cluster.of(resources.pods).values()].map(({ metadata }) => metadata.name)
   }
 
   set(name: string): SidecarSet {

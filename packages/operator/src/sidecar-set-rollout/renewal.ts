@@ -1,0 +1,60 @@
+import { podAnnotations, revisionData } from '@outrigger/api'
+import {
+  contentFor,
+  InjectionFailure,
+  type RevisionSource,
+  type SidecarSetIndex,
+  selectSidecarSets,
+} from '@outrigger/injection'
+import type { Labels, Pod } from '@outrigger/kube'
+import type { PodView } from '../sidecar-set-status/pod-view.ts'
+
+export interface RenewalFacts {
+  readonly sidecarSets: SidecarSetIndex
+  readonly revisions: RevisionSource
+  /** The manager's own namespace, about whose pods no webhook is asked. */
+  readonly managerNamespace: string
+  namespaceLabels(namespace: string): Labels | undefined
+}
+
+/**
+ * Why a new pod like this one would not get the content that it should have; `undefined` where it would. A pod is not sent
+ * away for one that is no better.
+ */
+export function renewalProblem({ pod, target }: PodView, facts: RenewalFacts): string | undefined {
+  const { name } = target.content.metadata
+  const { namespace = '' } = pod.metadata
+  const labels = facts.namespaceLabels(namespace)
+  if (namespace === facts.managerNamespace || labels?.['control-plane'] !== undefined)
+    return `namespace ${namespace} is exempt from injection`
+  const newPod = asCreated(pod)
+  const { decisions, selected } = selectSidecarSets(newPod, {
+    sidecarSets: facts.sidecarSets,
+    namespace: { name: namespace, labels },
+  })
+  const sidecarSet = selected.find(({ metadata }) => metadata.name === name)
+  if (sidecarSet === undefined) {
+    const reason = decisions.find((decision) => decision.sidecarSet === name)?.reason
+    return `a new pod would not get it: ${reason ?? 'it does not select the pod'}`
+  }
+  try {
+    // Where a share of the pods gets a recorded content, this one does.
+    const content = contentFor(sidecarSet, newPod, { revisions: facts.revisions, chance: 0 })
+    if (revisionData(content.spec) === revisionData(target.content.spec)) return undefined
+    return 'a new pod might get other content (injectionStrategy.revision)'
+  } catch (error) {
+    if (error instanceof InjectionFailure) return `a new pod would not get it: ${error.message}`
+    throw error
+  }
+}
+
+/** The pod without what injection has written on it. */
+function asCreated(pod: Pod): Pod {
+  const {
+    [podAnnotations.hash]: _,
+    [podAnnotations.hashWithoutImage]: _without,
+    [podAnnotations.injectedList]: _list,
+    ...annotations
+  } = pod.metadata.annotations ?? {}
+  return { ...pod, metadata: { ...pod.metadata, annotations } }
+}
