@@ -8,6 +8,7 @@ import { type Environment, stopSignal } from '../environment.ts'
 import { applyInstallation } from '../installation/apply-installation.ts'
 import { installation } from '../installation/manager-workload.ts'
 import { removeInstallation } from '../installation/remove-installation.ts'
+import { remainingKruise } from '../installation/service-switch.ts'
 import { parseChoice, parseNumber } from '../settings.ts'
 
 interface InstallSettings extends ConnectionSettings {
@@ -78,7 +79,11 @@ async function install(settings: InstallSettings, environment: Environment): Pro
         : objects.map((object) => formatYaml(object)).join('---\n')
     return environment.writeOut(text)
   }
-  await withCluster(settings, environment, (cluster) => applyInstallation(objects, cluster))
+  await withCluster(settings, environment, async (cluster) => {
+    await applyInstallation(objects, cluster)
+    const left = await remainingKruise(settings.namespace, cluster)
+    if (left !== undefined) environment.writeError(`${left}\n`)
+  })
 }
 
 async function uninstall(settings: UninstallSettings, environment: Environment): Promise<void> {

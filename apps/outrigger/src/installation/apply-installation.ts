@@ -1,16 +1,25 @@
 import { withStoredVersionOf } from '@outrigger/api'
 import { type Client, isNotFound } from '@outrigger/client'
 import { type Clock, UserError } from '@outrigger/foundation'
-import { type CustomResourceDefinition, type KubeObject, type ResourceRef, resources } from '@outrigger/kube'
+import {
+  type CustomResourceDefinition,
+  type KubeObject,
+  type ResourceRef,
+  resources,
+  type Service,
+} from '@outrigger/kube'
+import { servesOthers, untilAvailable } from './service-switch.ts'
 
 export interface ApplyOptions {
-  readonly client: Pick<Client, 'get' | 'patch'>
+  readonly client: Pick<Client, 'get' | 'list' | 'patch'>
   readonly clock: Clock
   /** Told of each object as soon as it is done. */
   readonly report: (line: string) => void
   readonly signal: AbortSignal
   /** Milliseconds to wait for definitions to be established. Defaults to 30,000. */
   readonly establishWithin?: number
+  /** See `ServiceSwitchOptions`. */
+  readonly availableWithin?: number
 }
 
 /** Who the applied fields belong to. */
@@ -35,7 +44,10 @@ export function shortName(object: KubeObject): string {
 
 /**
  * Applies the objects in their order by server-side apply; definitions are waited for, so that whoever comes after
- * them can use them. Repeatable. @throws UserError when definitions are not established in time.
+ * them can use them. A Service that leads to pods of another installation, and to ones that answer, is applied last, once
+ * the manager is available. Repeatable.
+ *
+ * @throws UserError when definitions are not established in time, or the manager that is waited for is not available.
  */
 export async function applyInstallation(
   objects: readonly KubeObject[],
@@ -44,8 +56,15 @@ export async function applyInstallation(
   const definitions = objects.filter(({ kind }) => kind === 'CustomResourceDefinition')
   for (const object of definitions) options.report(await applyOne(object, options))
   await Promise.all(definitions.map((object) => untilEstablished(object.metadata.name, options)))
+  const service = objects.find((object): object is Service => object.kind === 'Service')
+  const manager = objects.find(({ kind }) => kind === 'Deployment')
+  const isLast = service !== undefined && manager !== undefined && (await servesOthers(service, options))
   for (const object of objects)
-    if (!definitions.includes(object)) options.report(await applyOne(object, options))
+    if (!definitions.includes(object) && !(isLast && object === service))
+      options.report(await applyOne(object, options))
+  if (!isLast) return
+  await untilAvailable(manager, service, options)
+  options.report(await applyOne(service, options))
 }
 
 async function applyOne(object: KubeObject, { client, signal }: ApplyOptions): Promise<string> {
