@@ -147,7 +147,6 @@ async function followStatus(
     if (now.isDone || !watch) break
     const left = timeout === 0 ? pollEvery : timeout - (clock.monotonic() - start)
     if (left <= 0) {
-      screen.end()
       throw new UserError(
         `timed out after ${timeout / 1_000} s: ${absence ?? (await whyNot(client, sidecarSet))}`,
         `outrigger explain sidecarset ${name} says more`,
@@ -155,7 +154,6 @@ async function followStatus(
     }
     await clock.sleep(Math.min(pollEvery, left))
   }
-  screen.end()
 }
 
 /** Counted among the pods where there is a selector; without one, status says enough. */
@@ -180,7 +178,6 @@ async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet):
 
 interface Screen {
   show(progress: RolloutProgress): void
-  end(): void
 }
 
 function screenFor(
@@ -206,17 +203,18 @@ function linewise({ writeOut }: Environment, lineOf: (progress: RolloutProgress)
       if (line !== last) writeOut(`${line}\n`)
       last = line
     },
-    end() {},
   }
 }
 
-/** One line that is drawn anew, with a bar. */
+/** One line that is drawn anew, with a bar. It always ends in a line break: whatever interrupts finds the screen in order. */
 function redrawing({ writeOut, columns = 80 }: Environment): Screen {
+  let toItsStart = ''
   return {
-    // A line that fills the terminal would be broken, and its first half stay behind.
-    show: ({ text, progress, note, isDone }) =>
-      writeOut(`\r\u001b[K${isDone ? text : formatProgressLine(progress, note, columns - 1)}`),
-    end: () => writeOut('\n'),
+    show({ text, progress, note, isDone }) {
+      // A line that fills the terminal would be broken, and its first half stay behind.
+      writeOut(`${toItsStart}${isDone ? text : formatProgressLine(progress, note, columns - 1)}\n`)
+      toItsStart = '\u001b[1A\r\u001b[K'
+    },
   }
 }
 
