@@ -191,7 +191,12 @@ users:
 
   test.each([
     ['no file', {}, {}, /there is no kubeconfig at .*; set KUBECONFIG/],
-    ['text that is not YAML', { config: 'tab\t: {' }, {}, /config is not YAML; check the file/],
+    [
+      'text that is not YAML',
+      { config: 'tab\t: {' },
+      {},
+      /config is not YAML \(line 1, column \d+\); check the file/,
+    ],
     ['no current context', { config: {} }, {}, /has no current context; name one with --context/],
     ['an unknown context', { config: aConfig({}) }, { context: 'z' }, /no context called z; use one of: x/],
     [

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { messageOf, UserError } from '@outrigger/foundation'
-import { parseYaml } from '@outrigger/kube'
+import { ManifestError, parseYaml } from '@outrigger/kube'
 import type {
   ClientCertificate,
   ConnectionConfig,
@@ -113,7 +113,8 @@ function parseFile(path: string, text: string): Record<string, unknown> {
     parsed = parseYaml(text)
   } catch (error) {
     // A parser's message may quote the line, and with it a secret.
-    throw new UserError(`${path} is not YAML`, 'check the file', { cause: error })
+    const where = error instanceof ManifestError ? ` (line ${error.line}, column ${error.column})` : ''
+    throw new UserError(`${path} is not YAML${where}`, 'check the file', { cause: error })
   }
   // kubectl takes an empty file for an empty configuration.
   if (parsed === null || parsed === undefined) return {}
