@@ -331,6 +331,28 @@ describe('a change that no running pod can be given, where the SidecarSet says R
     expect(world.said.filter(({ draft }) => draft.reason === 'RecreatedForSidecars')).toHaveLength(2)
   })
 
+  it('counts and evicts pods that lack a container the SidecarSet has now', async () => {
+    const more = [
+      { name: 'agent', image: 'agent:1', resources: small },
+      { name: 'tracer', image: 'tracer:1' },
+    ]
+    await begin(agents({}, { containers: more }), ['a'])
+    expect(world.set('agents').status?.matchedPods).toBe(1)
+    await world.pass(5_000)
+    expect(evictions()).toHaveLength(1)
+  })
+
+  it('takes no notice of pods that lack a container where nobody would make them anew', async () => {
+    const more = [
+      { name: 'agent', image: 'agent:1', resources: small },
+      { name: 'tracer', image: 'tracer:1' },
+    ]
+    await begin(agents({}, { containers: more }), ['a'], { owner: 'Job' })
+    await world.pass(5_000)
+    expect(world.set('agents').status?.matchedPods).toBe(0)
+    expect(evictions()).toEqual([])
+  })
+
   it('keeps to the partition while pods are away', async () => {
     await begin(next({ updateStrategy: { maxUnavailable: '100%', partition: '50%' } }), ['a', 'b', 'c', 'd'])
     await world.pass(10_000)

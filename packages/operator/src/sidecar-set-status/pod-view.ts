@@ -84,12 +84,14 @@ export function judged(sidecarSet: SidecarSet, sources?: ChangeSources): JudgedS
 
 /**
  * How a pod that lists this SidecarSet, and is covered by its selectors, counts for it. `undefined` where it does not:
- * it has ended or is going, or lacks one of the containers.
+ * it has ended or is going, or lacks one of the containers and is not to be made anew for it.
  */
 export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   if (!isActive(pod)) return undefined
   const target = set.targetOf(pod)
-  if (!hasAllContainers(pod, target)) return undefined
+  const isWhole = hasAllContainers(pod, target)
+  const isResizing = resizeMarkOf(pod, set.sidecarSet.metadata.name) !== undefined
+  if (!isWhole && !isResizing && !set.changes.recreates) return undefined
   const { name } = set.sidecarSet.metadata
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
   const judge = new ConsistencyJudge(pod, name)
@@ -98,8 +100,8 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   const revision = recorded?.controllerRevision
   const isUpdated = (recorded?.hash ?? '') === target.hash && !set.changes.hasHiddenChange(revision, target)
   const { way, obstacle } = isUpdated ? nothingToDo : wayOfOutdated(pod, set, target, revision)
-  const isResizing = resizeMarkOf(pod, name) !== undefined
   const kind = isResizing ? 'resizing' : isUpdated ? 'updated' : kindOfOutdated(pod, set, target, judge, way)
+  if (!isWhole && !isResizing && (kind !== 'waiting' || way !== 'recreate')) return undefined
   const key = keyOf(pod)
   return {
     key,
