@@ -103,7 +103,10 @@ export {
   sidecarSetAtRevision,
 } from './sidecar-set-revision.ts'
 export { sourceFieldValue } from './source-field.ts'
+export { describeWish, type RevisionWish, type Track } from './track.ts'
+export { assignsBy, tracksOf } from './tracks.ts'
 // Validation
 export { type SidecarSetFacts, sidecarSetErrors } from './validation.ts'
 export { bindingErrors } from './validation-binding.ts'
 export { sidecarSetShapeErrors } from './validation-shape.ts'
+export { trackErrors } from './validation-tracks.ts'

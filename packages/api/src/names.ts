@@ -51,6 +51,10 @@ export const sidecarSetAnnotations = {
   onOtherChange: 'outrigger.dev/on-other-change',
   /** Ours, kept by admission: since when it selects what it selects, if not since its creation. RFC 3339. */
   selectsSince: 'outrigger.dev/selects-since',
+  /** Ours, a JSON list: versions in trial on some of the pods; see `Track`. */
+  tracks: 'outrigger.dev/tracks',
+  /** Ours: `Workload` gives all pods of a workload the same of several contents. `Pod`, or nothing: each pod by itself. */
+  assignBy: 'outrigger.dev/assign-by',
 } as const
 
 /** Labels on a SidecarSet (v1alpha1 view) and on its ControllerRevisions. */
@@ -81,6 +85,8 @@ export const podAnnotations = {
   resize: 'outrigger.dev/sidecar-resize',
   /** Ours, `NAME/UID`: the pod so deleted in whose place this one was created. */
   replaces: 'outrigger.dev/replaces-pod',
+  /** Ours: drawn for a pod that had no name yet when it was chosen between contents; all later choices go by it. */
+  trackSeed: 'outrigger.dev/track-seed',
 } as const
 
 /** Whether only injection may write this annotation of a pod. */

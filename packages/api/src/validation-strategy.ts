@@ -14,8 +14,7 @@ import {
 } from '@outrigger/kube'
 import { customVersionOf, type SidecarSet, type SidecarSetSpec } from './sidecar-set.ts'
 import { revisionName } from './sidecar-set-revision.ts'
-
-type InjectionRevision = NonNullable<NonNullable<SidecarSetSpec['injectionStrategy']>['revision']>
+import type { RevisionWish } from './track.ts'
 
 /**
  * What is wrong with `injectionStrategy.revision`. It may name the very content that is being written, which is
@@ -23,14 +22,14 @@ type InjectionRevision = NonNullable<NonNullable<SidecarSetSpec['injectionStrate
  */
 export function revisionErrors(
   sidecarSet: SidecarSet,
-  hasRevision: ((sidecarSet: SidecarSet) => boolean) | undefined,
+  hasRevision: ((sidecarSet: SidecarSet, wish: RevisionWish) => boolean) | undefined,
 ): FieldError[] {
   const revision = sidecarSet.spec.injectionStrategy?.revision
   if (!revision) return []
   const errors: FieldError[] = []
   if (!revision.revisionName && !revision.customVersion)
     errors.push(invalid('revision', revision, 'revisionName and customVersion cannot both be empty'))
-  else if (hasRevision && !namesItself(sidecarSet, revision) && !hasRevision(sidecarSet))
+  else if (hasRevision && !namesItself(sidecarSet, revision) && !hasRevision(sidecarSet, revision))
     errors.push(
       invalid(
         'revision',
@@ -43,7 +42,8 @@ export function revisionErrors(
   return errors
 }
 
-function namesItself(sidecarSet: SidecarSet, revision: InjectionRevision): boolean {
+/** Whether what is wished for is the present content. */
+export function namesItself(sidecarSet: SidecarSet, revision: RevisionWish): boolean {
   if (revision.revisionName) {
     const { name } = sidecarSet.metadata
     return (

@@ -1,11 +1,4 @@
-import {
-  type FieldError,
-  formatFieldError,
-  invalid,
-  type LabelSelector,
-  required,
-  tooLong,
-} from '@outrigger/kube'
+import { type FieldError, formatFieldError, invalid, required, tooLong } from '@outrigger/kube'
 import { changePolicyErrors } from './change-policy.ts'
 import { injectionWeightErrors } from './injection-weight.ts'
 import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
@@ -17,9 +10,12 @@ import {
   type SidecarSet,
   updatesNativeSidecars,
 } from './sidecar-set.ts'
+import type { RevisionWish } from './track.ts'
 import { conflictErrors } from './validation-conflicts.ts'
 import { containerErrors } from './validation-containers.ts'
+import { selectorErrors } from './validation-selector.ts'
 import { patchMetadataErrors, revisionErrors, rollingUpdateErrors } from './validation-strategy.ts'
+import { trackErrors, trackRevisionErrors } from './validation-tracks.ts'
 
 /** What validation needs to know besides the object. */
 export interface SidecarSetFacts {
@@ -27,8 +23,8 @@ export interface SidecarSetFacts {
   readonly old?: SidecarSet
   /** All SidecarSets; the object itself among them does no harm. */
   readonly others: readonly SidecarSet[]
-  /** Whether the revision that injectionStrategy.revision names is recorded. Left out: not asked, as offline. */
-  readonly hasRevision?: (sidecarSet: SidecarSet) => boolean
+  /** Whether such a revision of the SidecarSet is recorded. Left out: not asked, as offline. */
+  readonly hasRevision?: (sidecarSet: SidecarSet, wish: RevisionWish) => boolean
   /** Which annotations may be patched. Left out: not asked. */
   readonly whitelist?: MetadataWhitelist
 }
@@ -46,6 +42,7 @@ export function sidecarSetErrors(sidecarSet: SidecarSet, facts: SidecarSetFacts)
     ...addedErrors(annotationErrors(sidecarSet), () => (old ? annotationErrors(old) : [])),
     ...addedErrors(specErrors(sidecarSet), () => (old ? specErrors(old) : [])),
     ...revisionErrors(sidecarSet, facts.hasRevision),
+    ...trackRevisionErrors(sidecarSet, old, facts.hasRevision),
     ...(facts.whitelist ? whitelistErrors(sidecarSet, facts.whitelist) : []),
     ...(old ? updateErrors(sidecarSet, old) : []),
   ]
@@ -87,7 +84,7 @@ function canaryErrors(sidecarSet: SidecarSet, { old, others }: SidecarSetFacts):
 
 /** What is wrong with annotations of ours. */
 function annotationErrors(sidecarSet: SidecarSet): FieldError[] {
-  return [...injectionWeightErrors(sidecarSet), ...changePolicyErrors(sidecarSet)]
+  return [...injectionWeightErrors(sidecarSet), ...changePolicyErrors(sidecarSet), ...trackErrors(sidecarSet)]
 }
 
 function specErrors(sidecarSet: SidecarSet): FieldError[] {
@@ -137,40 +134,6 @@ function pullSecretErrors({ imagePullSecrets }: SidecarSet['spec']): FieldError[
         ]
       : [],
   )
-}
-
-const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist']
-const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/
-const labelValue = /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/
-
-/** What is wrong with a selector; an empty one is refused because it would select everything. */
-export function selectorErrors(path: string, selector: LabelSelector): FieldError[] {
-  const errors: FieldError[] = []
-  const labels = Object.entries(selector.matchLabels ?? {})
-  if (labels.length === 0 && !selector.matchExpressions?.length)
-    errors.push(invalid(path, selector, 'empty selector is not valid for SidecarSet'))
-  for (const [key, value] of labels) {
-    if (!qualifiedName.test(key)) errors.push(invalid(`${path}.matchLabels`, key, 'must be a label key'))
-    if (!labelValue.test(value)) errors.push(invalid(`${path}.matchLabels`, value, 'must be a label value'))
-  }
-  selector.matchExpressions?.forEach(({ key, operator, values }, i) => {
-    const at = `${path}.matchExpressions[${i}]`
-    if (!qualifiedName.test(key)) errors.push(invalid(`${at}.key`, key, 'must be a label key'))
-    if (!operators.includes(operator))
-      errors.push(invalid(`${at}.operator`, operator, `must be one of ${operators.join(', ')}`))
-    const wantsValues = operator === 'In' || operator === 'NotIn'
-    if (wantsValues && !values?.length)
-      errors.push(required(`${at}.values`, 'must be specified when the operator is In or NotIn'))
-    if (!wantsValues && values?.length)
-      errors.push({
-        type: 'forbidden',
-        field: `${at}.values`,
-        detail: 'may not be specified when the operator is Exists or DoesNotExist',
-      })
-    for (const value of values ?? [])
-      if (!labelValue.test(value)) errors.push(invalid(`${at}.values`, value, 'must be a label value'))
-  })
-  return errors
 }
 
 function updateErrors(sidecarSet: SidecarSet, old: SidecarSet): FieldError[] {

@@ -1,8 +1,16 @@
 // Deciding
 export { applyPlan, patchOf } from './apply-plan.ts'
+export { assign, type Choice } from './assignment.ts'
 export { inAuthoredForm } from './authored-form.ts'
 export { isInjected } from './build-sidecar.ts'
-export { contentFor, type RevisionFacts, type RevisionSource } from './injected-revision.ts'
+export { type ContentDecision, contentDecision } from './content-decision.ts'
+export {
+  contentFor,
+  contentOfTrack,
+  isGivenRecorded,
+  type RevisionFacts,
+  type RevisionSource,
+} from './injected-revision.ts'
 export { InjectionFailure } from './injection-failure.ts'
 export {
   type InjectionRecord,
@@ -41,9 +49,11 @@ export {
   type PodProspects,
   updatedPodErrors,
 } from './pod-guard.ts'
+export { podIdentity, workloadOf } from './pod-identity.ts'
 // Looking at pods that run
 export { type SidecarResources, sidecarResources } from './sidecar-resources.ts'
 export { type CompiledSidecarSet, compileSidecarSet, SidecarSetIndex } from './sidecar-set-index.ts'
+export { trackOf, trackQuestion } from './track-choice.ts'
 export {
   type Destination,
   destinationOf,

@@ -16,7 +16,8 @@ import {
   injectedReferencesOf,
   isInjected,
 } from './build-sidecar.ts'
-import { contentFor, contentsFor, type RevisionFacts } from './injected-revision.ts'
+import { type ContentDecision, contentDecision } from './content-decision.ts'
+import { contentFor, contentsFor, type RevisionFacts, seedFor } from './injected-revision.ts'
 import { hotUpgradeAnnotations, recordAnnotations } from './injection-records.ts'
 import {
   isActive,
@@ -44,11 +45,6 @@ export interface InjectionFacts extends RevisionFacts {
   readonly time: string
   /** Whether injected containers are sorted by name, as OpenKruise's gate EnableSortSidecarContainerByName has it. Default false. */
   readonly sortsContainersByName?: boolean
-  /**
-   * The pod exists already and has just reached its node: containers and volumes may only be added, and of
-   * init containers only native sidecars. Default false.
-   */
-  readonly isLate?: boolean
 }
 
 /** What becomes of one injected container. */
@@ -72,6 +68,8 @@ export interface VolumeDecision {
 export interface InjectionPlan {
   /** One for each SidecarSet that came into question, sorted by name. */
   readonly sidecarSets: readonly SidecarSetDecision[]
+  /** One for each SidecarSet that had several contents to choose from. */
+  readonly contents: readonly ContentDecision[]
   readonly containers: readonly ContainerDecision[]
   readonly volumes: readonly VolumeDecision[]
   /** What the pod's author should see although nothing is refused. */
@@ -139,13 +137,12 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
   if (!isActive(pod)) return emptyPlan([])
   const { decisions, selected: matching } = selectSidecarSets(pod, facts)
   if (matching.length === 0) return emptyPlan(decisions)
-  const selected = matching.map((sidecarSet) => contentFor(sidecarSet, pod, facts))
+  const seed = seedFor(matching, pod, facts)
+  const known = seed === undefined ? pod : withAnnotations(pod, { [podAnnotations.trackSeed]: seed })
+  const selected = matching.map((sidecarSet) => contentFor(sidecarSet, known, facts))
 
-  const patched = patchAnnotations(pod.metadata.annotations ?? {}, selected)
-  const subject =
-    patched === pod.metadata.annotations
-      ? pod
-      : { ...pod, metadata: { ...pod.metadata, annotations: { ...patched } } }
+  const patched = patchAnnotations(known.metadata.annotations ?? {}, selected)
+  const subject = patched === known.metadata.annotations ? known : withAnnotations(pod, patched)
   const warnings: string[] = []
   const built = buildAll(subject, selected)
   if (facts.isLate) leaveOutUnaddable(built, pod, warnings)
@@ -170,6 +167,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
   }
   return {
     sidecarSets: decisions,
+    contents: matching.flatMap((sidecarSet) => contentDecision(sidecarSet, known) ?? []),
     containers,
     volumes,
     warnings,
@@ -184,6 +182,13 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
         ...(pullSecrets && { imagePullSecrets: pullSecrets }),
       },
     },
+  }
+}
+
+function withAnnotations(pod: Pod, annotations: Readonly<Record<string, string>>): Pod {
+  return {
+    ...pod,
+    metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...annotations } },
   }
 }
 
@@ -205,6 +210,7 @@ function recordsOf(
 function emptyPlan(sidecarSets: readonly SidecarSetDecision[]): InjectionPlan {
   return {
     sidecarSets,
+    contents: [],
     containers: [],
     volumes: [],
     warnings: [],

@@ -17,7 +17,6 @@ interface Example {
   readonly name: string
   readonly sidecarSets: readonly Described[]
   readonly recorded?: readonly Described[]
-  readonly chance?: number
   readonly pod: {
     readonly labels?: Record<string, string>
     readonly annotations?: Record<string, string>
@@ -35,7 +34,7 @@ const examplesIn = (file: string) =>
 const examples = examplesIn('worked-examples.yaml')
 const further = examplesIn('further-behaviour.yaml')
 
-function injected({ sidecarSets, recorded = [], chance = 0, pod: draft }: Example): Pod {
+function injected({ sidecarSets, recorded = [], pod: draft }: Example): Pod {
   const built = (list: readonly Described[]) =>
     list.map(({ name, spec, annotations }) => sidecarSet(name, spec, annotations))
   const revisions = built(recorded).map((set, i) =>
@@ -45,7 +44,6 @@ function injected({ sidecarSets, recorded = [], chance = 0, pod: draft }: Exampl
   const subject = pod({ ...metadata, ...spec })
   const plan = planInjection(subject, {
     ...facts(built(sidecarSets)),
-    chance,
     revisions: {
       find: (set, { customVersion }) =>
         revisions.find(

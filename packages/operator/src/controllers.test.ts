@@ -3,7 +3,7 @@ import type { EventDraft } from '@outrigger/controller'
 import { type Runnable, SeededRandom, silentLogger } from '@outrigger/foundation'
 import { ManualClock, settle } from '@outrigger/foundation/testing'
 import { SidecarSetIndex } from '@outrigger/injection'
-import { type KubeObject, type Pod, resources } from '@outrigger/kube'
+import { type ControllerRevision, type KubeObject, type Pod, resources } from '@outrigger/kube'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { contains, ensureObject } from './ensure-object.ts'
 import { podIndexes } from './pod-indexes.ts'
@@ -185,7 +185,12 @@ describe('the status of SidecarSets', () => {
     const sidecarSets = new FedInformer([set])
     await cluster.create({ ...resources.namespaces, resource: 'sidecarsets' }, set)
     const pods = new FedInformer<Pod>([], podIndexes)
-    const informers = { sidecarSets, pods, namespaces: new FedInformer([namespace('shop')]) }
+    const informers = {
+      sidecarSets,
+      pods,
+      namespaces: new FedInformer([namespace('shop')]),
+      revisions: new FedInformer<ControllerRevision>(),
+    }
     await start(
       createSidecarSetController({
         ...common(),

@@ -42,7 +42,7 @@ export {
 } from './sidecar-set-rollout/rollout-round.ts'
 export type { ChangeSources } from './sidecar-set-status/change-judge.ts'
 export { injectedSidecarSets } from './sidecar-set-status/pod-annotations.ts'
-export type { PodTarget } from './sidecar-set-status/pod-target.ts'
+export { type PodTarget, type PodTargets, podTargets } from './sidecar-set-status/pod-target.ts'
 export {
   isRunningAndReady,
   type JudgedSidecarSet,

@@ -53,6 +53,7 @@ export function createManagerControllers(options: ManagerControllerOptions): Man
   const resizeSupport = createResizeSupport({ ...manager, onChange: () => feed.recount() })
   const changes = {
     revisions,
+    history,
     recordedContent: history.contentOf.bind(history),
     canResize: () => resizeSupport.isThere,
     canEvict: () => manager.recreatesPods ?? false,

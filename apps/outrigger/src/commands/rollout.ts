@@ -1,11 +1,17 @@
-import { outriggerResources, type SidecarSet } from '@outrigger/api'
+import { outriggerResources, type SidecarSet, tracksOf } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { revisionNameOf } from '@outrigger/injection'
 import { formatYaml } from '@outrigger/kube'
 import type { Command } from 'commander'
 import { type ClusterSession, withCluster } from '../cluster/cluster-session.ts'
 import { managerAbsence } from '../cluster/manager-absence.ts'
-import { readPicture, readPods, readRevisions, readSidecarSet } from '../cluster/read-cluster.ts'
+import {
+  readContents,
+  readPicture,
+  readPods,
+  readRevisions,
+  readSidecarSet,
+} from '../cluster/read-cluster.ts'
 import { type ConnectionSettings, withConnectionFlags } from '../connection.ts'
 import type { Environment } from '../environment.ts'
 import { countOf } from '../rendering/count.ts'
@@ -19,8 +25,13 @@ import {
   recordedSpec,
   revisionToRestore,
 } from '../rollout/revision-history.ts'
-import { type RolloutProgress, rolloutProgress, withAbsence } from '../rollout/rollout-progress.ts'
-import { judgeRollout, keptBack } from '../rollout/rollout-state.ts'
+import {
+  type RolloutProgress,
+  rolloutProgress,
+  withAbsence,
+  withTracks,
+} from '../rollout/rollout-progress.ts'
+import { judgeRollout, keptBack, type RolloutState } from '../rollout/rollout-state.ts'
 import { parseChoice, parseNumber } from '../settings.ts'
 
 interface RolloutSettings extends ConnectionSettings {
@@ -141,7 +152,9 @@ async function followStatus(
   const start = clock.monotonic()
   for (;;) {
     const sidecarSet = await readSidecarSet(client, name)
-    const now = rolloutProgress(sidecarSet, await keptBySelector(client, sidecarSet))
+    const state = await stateIfNeeded(client, sidecarSet)
+    const kept = hasSelector(sidecarSet) && state ? keptBack(state) : undefined
+    const now = withTracks(rolloutProgress(sidecarSet, kept), state)
     const absence = now.isDone ? undefined : await managerAbsence(client, clock)
     screen.show(absence === undefined ? now : withAbsence(now, absence))
     if (now.isDone || !watch) break
@@ -156,19 +169,31 @@ async function followStatus(
   }
 }
 
-/** Counted among the pods where there is a selector; without one, status says enough. */
-async function keptBySelector(
+/** Judged by the pods where there are a selector or tracks; without them, status says enough. */
+async function stateIfNeeded(
   client: ClusterSession['client'],
   sidecarSet: SidecarSet,
-): Promise<number | undefined> {
-  if (sidecarSet.spec.updateStrategy?.selector === undefined) return undefined
-  const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-  return keptBack(judgeRollout(sidecarSet, pods, picture.namespace))
+): Promise<RolloutState | undefined> {
+  return hasSelector(sidecarSet) || tracksOf(sidecarSet).length > 0
+    ? readState(client, sidecarSet)
+    : undefined
+}
+
+function hasSelector({ spec }: SidecarSet): boolean {
+  return spec.updateStrategy?.selector !== undefined
+}
+
+async function readState(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<RolloutState> {
+  const [picture, pods, contents] = await Promise.all([
+    readPicture(client),
+    readPods(client),
+    tracksOf(sidecarSet).length > 0 ? readContents(client, sidecarSet) : undefined,
+  ])
+  return judgeRollout(sidecarSet, pods, picture.namespace, contents)
 }
 
 async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<string> {
-  const [picture, pods] = await Promise.all([readPicture(client), readPods(client)])
-  const { blockers, pods: progress } = judgeRollout(sidecarSet, pods, picture.namespace)
+  const { blockers, pods: progress } = await readState(client, sidecarSet)
   const changing = progress.filter(({ standing }) => standing === 'changing')
   const [first] = changing
   if (blockers[0] !== undefined) return blockers[0]
@@ -190,8 +215,15 @@ function screenFor(
     : linewise(environment, ({ text }) => text)
 }
 
-function statusObject({ sidecarSet, isDone, text, counts, blocker }: RolloutProgress): object {
-  return { sidecarSet, isDone, message: text, ...counts, ...(blocker && { blocker }) }
+function statusObject({ sidecarSet, isDone, text, counts, tracks, blocker }: RolloutProgress): object {
+  return {
+    sidecarSet,
+    isDone,
+    message: text,
+    ...counts,
+    ...(tracks && { tracks }),
+    ...(blocker && { blocker }),
+  }
 }
 
 /** One line for each change, for pipes, logs and programs. */

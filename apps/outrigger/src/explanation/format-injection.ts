@@ -5,7 +5,8 @@ import type { ContainerOrigin } from './origins.ts'
 
 /** An explanation for people: what is decided, and behind each decision its reason. */
 export function formatInjection(title: string, explanation: InjectionExplanation, paint: Paint): string {
-  const { destination, sidecarSets, containers, volumes, fields, references, warnings } = explanation
+  const { destination, sidecarSets, contents, containers, volumes, fields, references, warnings } =
+    explanation
   return [
     `${paint.heading(title)}\n`,
     `  Destination  ${destinationText(destination)}\n`,
@@ -16,6 +17,13 @@ export function formatInjection(title: string, explanation: InjectionExplanation
         sidecarSet,
         reason,
       ]),
+    ),
+    section(
+      '  Versions',
+      formatTable(
+        contents.map(({ sidecarSet, reason }) => [sidecarSet, reason]),
+        { indent: '    ' },
+      ),
     ),
     section('  Containers', containers.map((container) => containerText(container, paint)).join('')),
     section(

@@ -29,11 +29,14 @@ export function formatPod(explanation: PodExplanation, paint: Paint): string {
     section(
       '  Revisions',
       formatTable(
-        revisions.map(({ sidecarSet, revision, latest, isCurrent, since, update }) => [
+        revisions.map(({ sidecarSet, revision, latest, isCurrent, since, choice, update }) => [
           sidecarSet,
           revision || 'not recorded',
           since === null ? 'since when is not recorded' : `since ${since}`,
-          isCurrent || latest === '' ? update : `latest is ${latest}; ${update}`,
+          (isCurrent || latest === ''
+            ? update
+            : `${choice === undefined ? 'latest is' : 'it should have'} ${latest}; ${update}`) +
+            (choice === undefined ? '' : `; ${choice}`),
         ]),
         { indent: '    ' },
       ),

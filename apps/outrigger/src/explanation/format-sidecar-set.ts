@@ -42,6 +42,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
       ],
       { indent: '  ' },
     ),
+    trackTable(rollout),
     section(
       '  Why not further',
       [...rollout.blockers, ...nextSteps(rollout)].map((text) => `    ${paint.warning(text)}\n`).join(''),
@@ -82,6 +83,16 @@ function strategyText({
   if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')
+}
+
+function trackTable({ tracks }: RolloutState): string {
+  const rows = tracks.map(({ track, version, share, pods, updated, updatedReady }) => [
+    track || 'on none',
+    version,
+    share,
+    `${countOf(pods, 'pod')}, ${updated} of them with it, ${updatedReady} of those ready`,
+  ])
+  return section('  Tracks', formatTable(rows, { indent: '    ' }))
 }
 
 /** Where to look next when others wait for pods that are not ready. */

@@ -1,6 +1,7 @@
 import { grantsFor, podAnnotations, virtualNodeNames } from '@outrigger/api'
 import {
   applyPlan,
+  type ContentDecision,
   type Destination,
   type InjectionFacts,
   isActive,
@@ -41,6 +42,8 @@ export interface FieldChange {
 export interface InjectionExplanation {
   readonly destination: DestinationStory
   readonly sidecarSets: readonly SidecarSetVerdict[]
+  /** For each SidecarSet that has several contents to choose from. */
+  readonly contents: readonly ContentDecision[]
   readonly containers: readonly ContainerOrigin[]
   readonly volumes: readonly VolumeDecision[]
   readonly fields: readonly FieldChange[]
@@ -93,6 +96,7 @@ export function explainInjection(
           }
         : destination,
       sidecarSets: verdictsFor(labels, facts.namespace, facts.sidecarSets, effective.sidecarSets),
+      contents: effective.contents,
       containers: originsOf(injected, effective.containers, facts.sidecarSets),
       volumes: effective.volumes,
       fields: fieldChanges(pod, injected),
@@ -171,6 +175,8 @@ function annotationReason(key: string): string {
       return 'names the injected SidecarSets'
     case podAnnotations.injectedReferences:
       return 'tells the virtual node which references to other namespaces came from a SidecarSet'
+    case podAnnotations.trackSeed:
+      return 'lets later choices between contents come out the same'
     default:
       return key.startsWith('version') || key === podAnnotations.workingHotUpgradeContainer
         ? 'keeps track of hot upgrades'

@@ -1,5 +1,6 @@
 import { type SidecarSet, sidecarSetAnnotations, virtualNodeNames } from '@outrigger/api'
 import {
+  contentDecision,
   coversPod,
   destinationOf,
   hasVirtualNodeLabel,
@@ -10,6 +11,7 @@ import {
   revisionNameOf,
 } from '@outrigger/injection'
 import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
+import { podTargets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { countOf } from '../rendering/count.ts'
 import { unmetGates } from '../rollout/pod-readiness.ts'
@@ -38,9 +40,11 @@ export interface CarriedRevision {
   /** RFC 3339. */
   readonly since: string | null
   readonly revision: string
-  /** The SidecarSet's present one; empty when it is no more. */
+  /** The one it should have: the SidecarSet's present one, or that of its track; empty when the SidecarSet is no more. */
   readonly latest: string
   readonly isCurrent: boolean
+  /** Which of several contents the pod should have, and why; absent where there is nothing to choose. */
+  readonly choice?: string
   /** What becomes of it: why it is not updated now, or that nothing is to do. */
   readonly update: string
 }
@@ -197,11 +201,14 @@ function carriedRevision(
   }
   if (sidecarSet === undefined)
     return { ...carried, latest: '', isCurrent: false, update: 'never: the SidecarSet was deleted' }
-  const isCurrent = record.hash === (sidecarSet.metadata.annotations?.[sidecarSetAnnotations.hash] ?? '')
+  const { content, hash, missing } = podTargets(sidecarSet, contents.get(name)).of(pod)
+  const isCurrent = missing === undefined && record.hash === hash
+  const choice = contentDecision(sidecarSet, pod)?.reason
   return {
     ...carried,
-    latest: revisionNameOf(sidecarSet),
+    latest: missing ?? revisionNameOf(content),
     isCurrent,
+    ...(choice !== undefined && { choice }),
     update: isCurrent ? 'up to date' : updateOf(pod, sidecarSet, picture, pods, contents.get(name)),
   }
 }

@@ -1,4 +1,11 @@
-import { foreignReferencesOf, isReferenceGranted, namespaceSelectorOf, type SidecarSet } from '@outrigger/api'
+import {
+  assignsBy,
+  foreignReferencesOf,
+  isReferenceGranted,
+  namespaceSelectorOf,
+  type SidecarSet,
+  tracksOf,
+} from '@outrigger/api'
 import { compileSidecarSet, isActive, matchSidecarSet } from '@outrigger/injection'
 import { describeLabelSelector, isRecord, keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
@@ -91,7 +98,14 @@ export function explainSidecarSet(
   }
 }
 
-function injectionText({ spec }: SidecarSet): string {
+function injectionText(sidecarSet: SidecarSet): string {
+  const { spec } = sidecarSet
+  if (!spec.injectionStrategy?.paused && tracksOf(sidecarSet).length > 0)
+    return `new pods get what their track says${assignsBy(sidecarSet) === 'Workload' ? ', the same for all of a workload' : ''}; on none: ${untrackedText(sidecarSet)}`
+  return untrackedText(sidecarSet)
+}
+
+function untrackedText({ spec }: SidecarSet): string {
   const { paused, revision } = spec.injectionStrategy ?? {}
   if (paused) return 'paused (injectionStrategy.paused): new pods get nothing'
   if (revision)

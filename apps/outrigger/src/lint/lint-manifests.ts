@@ -177,6 +177,7 @@ function legacySidecarSetFindings(manifest: Manifest): Finding[] {
 const words: readonly (readonly [annotation: string, known: readonly string[], fallback: string])[] = [
   [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
   [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+  [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
 ]
 
 function annotationFindings(manifest: Manifest, { metadata, spec }: SidecarSet): Finding[] {

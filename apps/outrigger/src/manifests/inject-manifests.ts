@@ -63,7 +63,7 @@ export function injectManifests(
 /** Only a cluster records revisions. */
 function offlineRemedy({ message }: InjectionFailure): string | undefined {
   return message.endsWith('is not recorded')
-    ? 'without a cluster nothing is: leave injectionStrategy.revision out of what you preview'
+    ? 'without a cluster nothing is: leave injectionStrategy.revision and the annotation outrigger.dev/tracks out of what you preview'
     : undefined
 }
 

@@ -1,6 +1,8 @@
+import { countOf } from '../rendering/count.ts'
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
 import type { ChangedField } from './changed-fields.ts'
+import type { TrackCount } from './track-count.ts'
 import type { UpdatePreview } from './update-preview.ts'
 
 /** How many pods a preview for people lists; `-o json` has them all. */
@@ -8,7 +10,7 @@ const mostPods = 50
 
 /** A preview for people: totals first, then pod by pod. */
 export function formatPreview(preview: UpdatePreview, paint: Paint): string {
-  const { sidecarSet, change, revision, changes, totals, atOnce, pods } = preview
+  const { sidecarSet, change, revision, changes, totals, atOnce, pods, tracks } = preview
   const title = {
     create: `would be created as revision ${revision.after}`,
     update:
@@ -39,8 +41,20 @@ export function formatPreview(preview: UpdatePreview, paint: Paint): string {
   return (
     `${paint.heading(`SidecarSet ${sidecarSet}`)} ${title}\n${formatTable(rows, { indent: '  ' }) || '  there are no pods\n'}` +
     changesText(changes, paint) +
+    tracksText(tracks) +
     (table === '' ? '' : `  Pods\n${table}${more}`)
   )
+}
+
+function tracksText(tracks: readonly TrackCount[]): string {
+  if (tracks.length === 0) return ''
+  const rows = tracks.map(({ track, version, share, pods, updated }) => [
+    track || 'on none',
+    version,
+    share,
+    `${countOf(pods, 'pod')}, ${updated} of them with it already`,
+  ])
+  return `  Tracks\n${formatTable(rows, { indent: '    ' })}`
 }
 
 /** How many changed fields a preview for people lists. */

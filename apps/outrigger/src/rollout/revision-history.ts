@@ -9,6 +9,7 @@ import { UserError } from '@outrigger/foundation'
 import { parseRecords, revisionNameOf } from '@outrigger/injection'
 import { type ControllerRevision, isRecord, type Pod } from '@outrigger/kube'
 import { formatTable } from '../rendering/table.ts'
+import type { RecordedContents } from './rollout-state.ts'
 
 /** The parts of a SidecarSet that a revision records. */
 const recordedFields = [
@@ -34,16 +35,23 @@ function contentOf(spec: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(recordedFields.map((field) => [field, spec[field] ?? null]))
 }
 
-/** What the revisions of a SidecarSet recorded, by name; those that record none are left out. */
-export function recordedContents(
-  revisions: readonly ControllerRevision[],
-): ReadonlyMap<string, SidecarSetSpec> {
-  return new Map(
+/** What the revisions of a SidecarSet, given oldest first, recorded; those that record none are left out. */
+export function recordedContents(revisions: readonly ControllerRevision[]): RecordedContents {
+  const specs = new Map(
     revisions.flatMap(({ metadata, data }) => {
       const spec = isRecord(data) ? data['spec'] : undefined
       return isRecord(spec) ? [[metadata.name, contentOf(spec) as SidecarSetSpec]] : []
     }),
   )
+  return {
+    get: (name) => specs.get(name),
+    find: (_, { revisionName, customVersion }) =>
+      revisionName
+        ? revisions.find(({ metadata }) => metadata.name === revisionName)
+        : revisions.findLast(
+            ({ metadata }) => metadata.labels?.[sidecarSetLabels.customVersion] === customVersion,
+          ),
+  }
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { SidecarSet } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
-import { partitionOf } from '@outrigger/operator'
+import { type PodFate, partitionOf } from '@outrigger/operator'
 import { countOf } from '../rendering/count.ts'
 import type { Progress } from '../rendering/progress-bar.ts'
+import type { RolloutState } from './rollout-state.ts'
+import { type TrackCount, trackSummary } from './track-count.ts'
 
 /** What `rollout status` says at one moment. */
 export interface RolloutProgress {
@@ -24,6 +26,8 @@ export interface RolloutProgress {
     /** Whether the manager has seen the present spec. */
     readonly isObserved: boolean
   }
+  /** How the pods are divided; absent without tracks. */
+  readonly tracks?: readonly TrackCount[]
   /** Why nothing moves, as the manager says it in the condition `Progressing`; absent while it does not. */
   readonly blocker?: { readonly reason: string; readonly message: string }
 }
@@ -106,3 +110,27 @@ export function withAbsence(progress: RolloutProgress, absence: string): Rollout
     blocker: { reason: 'NoManager', message: absence },
   }
 }
+
+/**
+ * The same, with the pods of each track; unchanged where there are no tracks. Another annotation makes no new generation, so
+ * that a status from before it looks as if all were done: then the pods have the last word.
+ */
+export function withTracks(progress: RolloutProgress, state: RolloutState | undefined): RolloutProgress {
+  if (state === undefined || state.tracks.length === 0) return progress
+  const summary = trackSummary(state.tracks)
+  const left = state.pods.filter(({ fate }) => !settled.includes(fate)).length
+  const text =
+    progress.isDone && left > 0
+      ? `Waiting for rollout to finish: ${left} out of ${state.matched} pods have not what their track says...`
+      : progress.text
+  return {
+    ...progress,
+    isDone: progress.isDone && left === 0,
+    text: `${text} [tracks: ${summary}]`,
+    note: `${progress.note}, ${summary}`,
+    tracks: state.tracks,
+  }
+}
+
+/** What becomes of pods that nothing is waited for. */
+const settled: readonly PodFate[] = ['current', 'kept-by-partition', 'not-selected']

@@ -1,5 +1,5 @@
 import type { SidecarSet, SidecarSetSpec } from '@outrigger/api'
-import { type NamespaceFacts, revisionNameOf } from '@outrigger/injection'
+import { type NamespaceFacts, type RevisionSource, revisionNameOf } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { compileLabelSelector, type IntOrString, type Labels, SelectorError } from '@outrigger/kube'
 import {
@@ -14,6 +14,7 @@ import { describeGap } from '../explanation/sidecar-set-verdict.ts'
 import { countOf } from '../rendering/count.ts'
 import { fieldsForNewPods } from './changed-fields.ts'
 import { whyNotReady } from './pod-readiness.ts'
+import { type TrackCount, trackCounts } from './track-count.ts'
 
 /** How far one pod is in the rollout of one SidecarSet. */
 export interface PodProgress {
@@ -25,6 +26,8 @@ export interface PodProgress {
   readonly isReady: boolean
   /** Name of the revision it carries; empty where none is recorded. */
   readonly revision: string
+  /** Name of the track it is on; absent for one that is on none. */
+  readonly track?: string
   /** Why it stands where it stands. */
   readonly reason: string
 }
@@ -54,6 +57,8 @@ export interface RolloutState {
   readonly budget: RolloutBudget
   readonly partition: { readonly written: IntOrString; readonly kept: number }
   readonly pods: readonly PodProgress[]
+  /** How the pods are divided; empty without tracks. */
+  readonly tracks: readonly TrackCount[]
   /** A sentence for each thing that keeps pods on older content; empty when nothing is left to do. */
   readonly blockers: readonly string[]
 }
@@ -63,8 +68,13 @@ export function keptBack({ pods }: RolloutState): number {
   return pods.filter(({ fate }) => fate === 'not-selected' || fate === 'kept-by-partition').length
 }
 
-/** What revisions of one SidecarSet recorded, by their names; see `recordedContents`. */
-export type RecordedContents = ReadonlyMap<string, SidecarSetSpec>
+/** What revisions of one SidecarSet recorded; see `recordedContents`. Tracks find their contents among them. */
+export interface RecordedContents extends RevisionSource {
+  /** By the name of the revision. */
+  get(name: string): SidecarSetSpec | undefined
+}
+
+const hashesAlone = { recordedContent: () => undefined, canResize: () => true, canEvict: () => true }
 
 /**
  * Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster; `recorded` helps to name the
@@ -74,14 +84,15 @@ export function judgeRollout(
   sidecarSet: SidecarSet,
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
-  recorded: RecordedContents = new Map(),
+  recorded?: RecordedContents,
 ): RolloutState {
-  const picture = pictureRollout(sidecarSet, pods, (name) => namespaceOf(name).labels)
+  const changes = recorded && { ...hashesAlone, history: recorded }
+  const picture = pictureRollout(sidecarSet, pods, (name) => namespaceOf(name).labels, changes)
   const { tally } = picture
   // Asked for also while nothing moves: the arithmetic is worth knowing then, too.
   const round = chooseRound(tally)
   const strategy = sidecarSet.spec.updateStrategy ?? {}
-  const state: Omit<RolloutState, 'pods' | 'blockers'> = {
+  const state: Omit<RolloutState, 'pods' | 'tracks' | 'blockers'> = {
     sidecarSet: sidecarSet.metadata.name,
     revision: revisionNameOf(sidecarSet),
     strategy: strategy.type ?? 'RollingUpdate',
@@ -99,13 +110,14 @@ export function judgeRollout(
     partition: { written: strategy.partition ?? 0, kept: round.partition },
   }
   const progress = progressOf(picture, state, recorded)
-  return { ...state, pods: progress, blockers: blockersOf(progress) }
+  const tracks = trackCounts(sidecarSet, picture)
+  return { ...state, pods: progress, tracks, blockers: blockersOf(progress) }
 }
 
 function progressOf(
   { tally, fates }: RolloutPicture,
-  state: Omit<RolloutState, 'pods' | 'blockers'>,
-  recorded: RecordedContents,
+  state: Omit<RolloutState, 'pods' | 'tracks' | 'blockers'>,
+  recorded: RecordedContents | undefined,
 ): PodProgress[] {
   const kept = [...fates.values()].filter((fate) => fate === 'kept-by-partition').length
   return [...tally.views.values()].map((view) => {
@@ -113,7 +125,16 @@ function progressOf(
     const pending = pendingContainers(view)
     const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept, recorded }
     const { standing, reason } = standingOf(fate, view, circumstances)
-    return { pod: view.key, standing, fate, isReady: view.isReady, revision: view.revision ?? '', reason }
+    const { track } = view.target
+    return {
+      pod: view.key,
+      standing,
+      fate,
+      isReady: view.isReady,
+      revision: view.revision ?? '',
+      ...(track !== undefined && { track }),
+      reason,
+    }
   })
 }
 
@@ -124,7 +145,7 @@ interface Circumstances {
   readonly budget: RolloutBudget
   /** Pods that could move and that the partition keeps. */
   readonly kept: number
-  readonly recorded: RecordedContents
+  readonly recorded: RecordedContents | undefined
 }
 
 function standingOf(
@@ -167,8 +188,15 @@ function standingOf(
     case 'not-upgradable':
       return {
         standing: 'recreate',
-        reason: `more than images changed${changedText(sidecarSet, recorded.get(view.revision ?? ''))}, which no running pod can take: recreate the pod`,
+        reason: `more than images changed${changedText(view.target.content, recorded?.get(view.revision ?? ''))}, which no running pod can take: recreate the pod`,
       }
+    case 'unrecorded': {
+      const { track, missing } = view.target
+      return {
+        standing: 'held back',
+        reason: `track ${track} asks for ${missing}, which is not recorded: give the track a version that outrigger rollout history lists`,
+      }
+    }
     case 'not-updated':
       return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
   }
@@ -177,8 +205,8 @@ function standingOf(
 /** How many fields a sentence names. */
 const mostFields = 3
 
-function changedText(sidecarSet: SidecarSet, carried: SidecarSetSpec | undefined): string {
-  const fields = carried === undefined ? [] : fieldsForNewPods(carried, sidecarSet)
+function changedText(content: SidecarSet, carried: SidecarSetSpec | undefined): string {
+  const fields = carried === undefined ? [] : fieldsForNewPods(carried, content)
   if (fields.length === 0) return ''
   const more = fields.length > mostFields ? ` and ${fields.length - mostFields} more` : ''
   return ` (${fields.slice(0, mostFields).join(', ')}${more})`

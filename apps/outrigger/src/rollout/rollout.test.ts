@@ -1,5 +1,4 @@
-import type { SidecarSet } from '@outrigger/api'
-import { revisionNameOf } from '@outrigger/injection'
+import { controllerRevisionOf, type SidecarSet } from '@outrigger/api'
 import type { ControllerRevision, Pod } from '@outrigger/kube'
 import { describe, expect, it } from 'vitest'
 import { createPaint } from '../rendering/paint.ts'
@@ -8,7 +7,13 @@ import { changedFields } from './changed-fields.ts'
 import { formatPreview } from './format-preview.ts'
 import { parseDuration } from './parse-duration.ts'
 import { whyNotReady } from './pod-readiness.ts'
-import { formatHistory, historyOf, recordedSpec, revisionToRestore } from './revision-history.ts'
+import {
+  formatHistory,
+  historyOf,
+  recordedContents,
+  recordedSpec,
+  revisionToRestore,
+} from './revision-history.ts'
 import { rolloutProgress, withAbsence } from './rollout-progress.ts'
 import { judgeRollout, keptBack } from './rollout-state.ts'
 import { previewUpdate } from './update-preview.ts'
@@ -95,7 +100,8 @@ describe('what keeps a pod from being updated', () => {
   it('a change of more than images is named where what the pod carries is recorded', () => {
     const next = logs({ containers: [{ name: 'logs', image: 'logs:2', args: ['-v'] }] })
     const carried = injectedPod(webPod(), version('logs:1'))
-    const recorded = new Map([[revisionNameOf(version('logs:1')), version('logs:1').spec]])
+    const place = { namespace: 'kruise-system', revision: 1, collisionCount: 0 }
+    const recorded = recordedContents([controllerRevisionOf(version('logs:1'), place)])
     expect(judgeRollout(next, [carried], namespaceOf, recorded).blockers).toEqual([
       '1 pod: more than images changed (spec.containers[logs].args), which no running pod can take: recreate the pod',
     ])

@@ -1,4 +1,4 @@
-import type { SidecarSet } from '@outrigger/api'
+import { type SidecarSet, sidecarSetAnnotations } from '@outrigger/api'
 import {
   compileSidecarSet,
   isActive,
@@ -10,6 +10,7 @@ import { keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
 import { type ChangedField, changedFields } from './changed-fields.ts'
 import { judgeRollout, type PodProgress, type RecordedContents } from './rollout-state.ts'
+import type { TrackCount } from './track-count.ts'
 
 /** What a new content of a SidecarSet would mean for one running pod. */
 export interface PodEffect {
@@ -38,6 +39,8 @@ export interface UpdatePreview {
   readonly atOnce: number
   /** All but those that are not selected. */
   readonly pods: readonly PodEffect[]
+  /** How the pods that carry it would be divided; empty without tracks. */
+  readonly tracks: readonly TrackCount[]
 }
 
 /** Compares a SidecarSet, as admission would store it, with the pods there are and what they carry, as far as that is recorded. */
@@ -86,6 +89,7 @@ export function previewUpdate(
     totals,
     atOnce: rollout.budget.allowed,
     pods: effects.sort((left, right) => (left.pod < right.pod ? -1 : 1)),
+    tracks: rollout.tracks,
   }
 }
 
@@ -102,15 +106,19 @@ function strangerEffect(
     : undefined
 }
 
-function carrierEffect({ standing, fate, reason }: PodProgress, atOnce: number): Effect {
+function carrierEffect({ standing, fate, track, reason }: PodProgress, atOnce: number): Effect {
+  const inPlace: Effect = {
+    effect: 'in place',
+    reason: track === undefined ? 'only images differ' : `only images differ; on track ${track}`,
+  }
   // Waiting for one's turn is no obstacle, as long as turns come.
-  if (fate === 'waits-for-budget' && atOnce > 0) return { effect: 'in place', reason: 'only images differ' }
+  if (fate === 'waits-for-budget' && atOnce > 0) return inPlace
   switch (standing) {
     case 'current':
     case 'changing':
       return { effect: 'unchanged', reason }
     case 'waiting':
-      return { effect: 'in place', reason: 'only images differ' }
+      return inPlace
     case 'held back':
       return { effect: 'held back', reason }
     case 'recreate':
@@ -119,6 +127,11 @@ function carrierEffect({ standing, fate, reason }: PodProgress, atOnce: number):
 }
 
 function hasSameSpec(current: SidecarSet, next: SidecarSet): boolean {
+  const { tracks, assignBy } = sidecarSetAnnotations
+  const isSame = [tracks, assignBy].every(
+    (key) => current.metadata.annotations?.[key] === next.metadata.annotations?.[key],
+  )
+  if (!isSame) return false
   return current.metadata.generation !== undefined && next.metadata.generation !== undefined
     ? current.metadata.generation === next.metadata.generation
     : JSON.stringify(current.spec) === JSON.stringify(next.spec)

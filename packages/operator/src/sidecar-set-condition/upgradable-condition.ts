@@ -45,8 +45,8 @@ function verdict(
   const before = typeof said === 'boolean' ? said : undefined
   const view = tally.views.get(key)
   if (view === undefined) return before
-  // Left out by updateStrategy.selector: nobody has looked whether it could be upgraded.
-  if (view.kind === 'not-selected') return before
+  // Left out by updateStrategy.selector, or nobody knows what it should have: nobody has looked whether it could be upgraded.
+  if (view.kind === 'not-selected' || view.kind === 'unrecorded') return before
   if (view.kind === 'not-upgradable' || view.way === 'recreate')
     return isRolling(tally.set.sidecarSet) ? false : before
   return wasUpgraded || before !== undefined ? true : undefined

@@ -1,3 +1,4 @@
+import type { PodTarget } from '../sidecar-set-status/pod-target.ts'
 import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import type { RolloutRound } from './rollout-round.ts'
 
@@ -10,6 +11,7 @@ export interface Blocker {
     | 'PartitionReached'
     | 'BudgetSpent'
     | 'InFlight'
+    | 'RevisionMissing'
     | 'NotUpgradable'
   readonly message: string
 }
@@ -64,6 +66,11 @@ export function blockerOf(
       reason: 'InFlight',
       message: `${kinds['in-flight']} of ${matched} pods have not taken an earlier change yet`,
     }
+  if (kinds.unrecorded > 0)
+    return {
+      reason: 'RevisionMissing',
+      message: `${kinds.unrecorded} of ${matched} pods are on a track whose revision is not recorded and stay as they are: ${missingText(set.targets.all)}`,
+    }
   if (kinds['not-upgradable'] > 0)
     return {
       reason: 'NotUpgradable',
@@ -90,6 +97,12 @@ function obstacleText({ obstructed, views }: SidecarSetTally): string {
   const [key] = obstructed
   const obstacle = key === undefined ? undefined : views.get(key)?.obstacle
   return obstacle === undefined ? '' : `; pod ${key}: ${obstacle}`
+}
+
+function missingText(targets: readonly PodTarget[]): string {
+  return targets
+    .flatMap(({ track, missing }) => (missing ? `track ${track} asks for ${missing}` : []))
+    .join(', ')
 }
 
 function named(keys: ReadonlySet<string>): string {

@@ -24,8 +24,8 @@ const alternativeKey = (container: string) => `${podAnnotations.versionAltPrefix
 
 /**
  * Starts the new image in the idle container, beside the working one; `undefined` when nothing is to be done. Going
- * back to the image that still runs in the other container is done by emptying the new one again. `version` must grow
- * from step to step: the processes tell old from new by it.
+ * back to the image that still runs in the other container is done by emptying the new one again. The processes tell old from
+ * new by a number that grows from step to step: `version`, or the next one where the pod has that already.
  */
 export function hotUpgradeStep(
   pod: Pod,
@@ -41,15 +41,24 @@ export function hotUpgradeStep(
     return emptied(pod, list, sidecar, target, sibling)
   }
   const isSame = imageOf(pod, list, target) === image
+  const before = pod.metadata.annotations?.[versionKey(sibling)] ?? '0'
+  const step = laterOf(version, before)
   return {
     images: isSame ? [] : [{ list, name: target, image }],
     working: target,
     annotations: {
-      [versionKey(target)]: version,
-      [alternativeKey(target)]: pod.metadata.annotations?.[versionKey(sibling)] ?? '0',
-      [alternativeKey(sibling)]: version,
+      [versionKey(target)]: step,
+      [alternativeKey(target)]: before,
+      [alternativeKey(sibling)]: step,
     },
   }
+}
+
+/** The version, if it comes after what was there before; else what follows on that. */
+function laterOf(version: string, before: string): string {
+  const isNumber = (text: string) => /^\d+$/.test(text)
+  if (!isNumber(version) || !isNumber(before) || BigInt(version) > BigInt(before)) return version
+  return String(BigInt(before) + 1n)
 }
 
 /** Empties the container that the last step left, once the other one serves; `undefined` when it is empty already. */

@@ -2,11 +2,13 @@ import { podAnnotations, revisionData } from '@outrigger/api'
 import {
   contentFor,
   InjectionFailure,
+  podIdentity,
   type RevisionSource,
   type SidecarSetIndex,
   selectSidecarSets,
+  trackQuestion,
 } from '@outrigger/injection'
-import type { Labels, Pod } from '@outrigger/kube'
+import { controllerOf, type Labels, type Pod } from '@outrigger/kube'
 import type { PodView } from '../sidecar-set-status/pod-view.ts'
 
 export interface RenewalFacts {
@@ -38,9 +40,14 @@ export function renewalProblem({ pod, target }: PodView, facts: RenewalFacts): s
     return `a new pod would not get it: ${reason ?? 'it does not select the pod'}`
   }
   try {
-    // Where a share of the pods gets a recorded content, this one does.
-    const content = contentFor(sidecarSet, newPod, { revisions: facts.revisions, chance: 0 })
-    if (revisionData(content.spec) === revisionData(target.content.spec)) return undefined
+    // Where a share of the pods gets a recorded content, a new name does.
+    const content = contentFor(sidecarSet, newPod, { revisions: facts.revisions })
+    const isDrawnAnew =
+      podIdentity(sidecarSet, newPod) === undefined &&
+      (trackQuestion(sidecarSet, newPod.metadata.labels ?? {})?.shares.length ?? 0) > 0
+    // Whichever track a new name is drawn to, what it gets there is right for it; so may be what it gets on none.
+    const expected = isDrawnAnew ? sidecarSet : target.content
+    if (revisionData(content.spec) === revisionData(expected.spec)) return undefined
     return 'a new pod might get other content (injectionStrategy.revision)'
   } catch (error) {
     if (error instanceof InjectionFailure) return `a new pod would not get it: ${error.message}`
@@ -48,13 +55,15 @@ export function renewalProblem({ pod, target }: PodView, facts: RenewalFacts): s
   }
 }
 
-/** The pod without what injection has written on it. */
+/** The pod without what injection has written on it, and without a name where its owner would give it another one. */
 function asCreated(pod: Pod): Pod {
   const {
     [podAnnotations.hash]: _,
     [podAnnotations.hashWithoutImage]: _without,
     [podAnnotations.injectedList]: _list,
+    [podAnnotations.trackSeed]: _seed,
     ...annotations
   } = pod.metadata.annotations ?? {}
-  return { ...pod, metadata: { ...pod.metadata, annotations } }
+  const keepsName = controllerOf(pod)?.kind === 'StatefulSet'
+  return { ...pod, metadata: { ...pod.metadata, annotations, ...(!keepsName && { name: '' }) } }
 }

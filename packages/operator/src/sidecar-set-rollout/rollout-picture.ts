@@ -47,13 +47,15 @@ export type PodFate =
   | 'not-upgradable'
   /** updateStrategy.selector leaves it out. */
   | 'not-selected'
+  /** Is on a track whose revision is not recorded. */
+  | 'unrecorded'
   /** updateStrategy.type is NotUpdate. */
   | 'not-updated'
 
 /**
  * Judges a rollout from objects alone, with the code that the manager itself uses. `pods` may be all pods of a cluster;
- * `namespaceLabels` answers `undefined` for namespaces that are not known, `changes` tells what a manager could do about changes. What only a running manager knows is left
- * out: pods that the API server has refused to change count as if they could be.
+ * `namespaceLabels` answers `undefined` for namespaces that are not known, `changes` tells what tracks
+ * ask for and what a manager could do about changes. What only a running manager knows is left out: pods that the API server has refused to change count as if they could be.
  */
 export function pictureRollout(
   sidecarSet: SidecarSet,

@@ -167,11 +167,9 @@ class Rollouts {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { set } = tally
-    const { name, uid, generation, resourceVersion = '1' } = sidecarSet.metadata
-    const isCurrent = () => {
-      const now = this.#options.sidecarSets.store.get(name)?.metadata
-      return now?.uid === uid && now?.generation === generation
-    }
+    const { name, resourceVersion = '1' } = sidecarSet.metadata
+    // What changes how pods are judged makes another tally.
+    const isCurrent = () => this.#options.feed.ledger.tallyOf(name) === tally
     const chosen = new Set(round.selected.map(({ key }) => key))
     const resets = [...tally.resettable]
       .filter((key) => !chosen.has(key))

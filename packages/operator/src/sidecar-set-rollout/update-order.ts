@@ -6,6 +6,8 @@ export interface UpdateRank {
   /** From priorityStrategy; 0 without. */
   readonly level: number
   readonly withinLevel: number
+  /** 1 for pods that a partition keeps before others. */
+  readonly isKept: number
   readonly isScheduled: number
   readonly phase: number
   readonly isAvailable: number
@@ -23,13 +25,25 @@ export type Priority = (labels: Labels) => readonly [level: number, withinLevel:
 const latest = '~'
 const phases = ['Pending', 'Unknown', 'Running']
 
+/** What of a SidecarSet decides on ranks. */
+export interface RankRules {
+  readonly priority: Priority
+  readonly isKept: (pod: Pod) => boolean
+}
+
 /** The rank of a pod. `isAvailable`: ready, as the SidecarSet sees it. */
-export function rankOf(pod: Pod, key: string, isAvailable: boolean, priority: Priority): UpdateRank {
+export function rankOf(
+  pod: Pod,
+  key: string,
+  isAvailable: boolean,
+  { priority, isKept }: RankRules,
+): UpdateRank {
   const { status, spec, metadata } = pod
   const [level, withinLevel] = priority(metadata.labels ?? {})
   return {
     level,
     withinLevel,
+    isKept: isKept(pod) ? 1 : 0,
     isScheduled: spec.nodeName ? 1 : 0,
     phase: phases.indexOf(status?.phase ?? ''),
     isAvailable: isAvailable ? 1 : 0,
@@ -46,12 +60,13 @@ function readySince({ status }: Pod): string | undefined {
 
 /**
  * Those that lose least go first: unscheduled, pending, not ready, ready for the shortest time, restarted often, young.
- * Priorities come before all that.
+ * Priorities come before all that, and then whether injection would give a pod the older content: those go last.
  */
 export function compareRanks(left: UpdateRank, right: UpdateRank): number {
   return (
     left.level - right.level ||
     left.withinLevel - right.withinLevel ||
+    left.isKept - right.isKept ||
     left.isScheduled - right.isScheduled ||
     left.phase - right.phase ||
     left.isAvailable - right.isAvailable ||

@@ -10,12 +10,15 @@ import {
   updatesNativeSidecars,
   wayOfChange,
 } from '@outrigger/api'
+import type { RevisionSource } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { ownerOf } from '../overflow-replacement/replaceable-owner.ts'
 import type { PodTarget } from './pod-target.ts'
 
-/** What is needed to tell what a change takes, besides the SidecarSet. */
+/** What is needed to tell what pods should have and what a change takes, besides the SidecarSet. */
 export interface ChangeSources {
+  /** Recorded contents, for tracks. Left out: none is recorded. */
+  readonly history?: RevisionSource
   /** What a revision of a SidecarSet recorded; `undefined` when it is not known. */
   recordedContent(sidecarSet: SidecarSet, revision: string): SidecarSetContent | undefined
   /** Whether the API server resizes pods in place. */

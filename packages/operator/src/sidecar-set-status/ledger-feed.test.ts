@@ -2,7 +2,7 @@ import { defaultSidecarSet, type SidecarSet } from '@outrigger/api'
 import { SeededRandom, silentLogger } from '@outrigger/foundation'
 import { ManualClock } from '@outrigger/foundation/testing'
 import { injectionAnnotations } from '@outrigger/injection'
-import type { KubeObject, Namespace, Pod } from '@outrigger/kube'
+import type { ControllerRevision, KubeObject, Namespace, Pod } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
 import { podIndexes } from '../pod-indexes.ts'
 import { createUpgradableConditionController } from '../sidecar-set-condition/upgradable-condition-controller.ts'
@@ -84,7 +84,7 @@ async function aLargeCluster() {
   }
   const options = {
     ...{ client, clock, random: new SeededRandom(), logger: silentLogger, events: { event: () => {} } },
-    ...{ sidecarSets, pods, namespaces, feed },
+    ...{ sidecarSets, pods, namespaces, feed, revisions: new FedInformer<ControllerRevision>() },
   }
   const rollouts = createSidecarSetController({
     ...options,

@@ -1,10 +1,4 @@
-import {
-  changePolicies,
-  type SidecarSet,
-  sidecarSetAnnotations,
-  sidecarSetLabels,
-  updatesNativeSidecars,
-} from '@outrigger/api'
+import { changePolicies, type SidecarSet, sidecarSetAnnotations, sidecarSetLabels } from '@outrigger/api'
 import type { Informer } from '@outrigger/controller'
 import type { Clock } from '@outrigger/foundation'
 import { type ControllerRevision, deepEqual, type Namespace, type Pod } from '@outrigger/kube'
@@ -100,16 +94,21 @@ export class LedgerFeed {
     for (const pod of this.#options.pods.store.byIndex(podsBySidecarSet, name)) this.#seen(pod)
   }
 
-  /** A revision that pods carry is heard of after them. */
+  /** A revision that pods carry, or a track asks for, is heard of after them; what a track asks for may go as well. */
   #followRevisions(): () => void {
     const { changes, sidecarSets } = this.#options
     if (changes === undefined) return () => {}
+    const look = ({ metadata }: ControllerRevision, isNew: boolean) => {
+      const name = metadata.labels?.[sidecarSetLabels.name] ?? ''
+      const sidecarSet = sidecarSets.store.get(name)
+      if (sidecarSet === undefined) return
+      const isLacked = isNew && this.ledger.tallyOf(name)?.set.changes.lacks(metadata.name)
+      if (isLacked || this.ledger.hasOtherTargets(name)) this.#take(sidecarSet)
+    }
     return changes.revisions.onChange({
-      onAdd: ({ metadata }) => {
-        const name = metadata.labels?.[sidecarSetLabels.name] ?? ''
-        const sidecarSet = sidecarSets.store.get(name)
-        if (sidecarSet && this.ledger.tallyOf(name)?.set.changes.lacks(metadata.name)) this.#take(sidecarSet)
-      },
+      onAdd: (revision) => look(revision, true),
+      onUpdate: (revision) => look(revision, false),
+      onDelete: (revision) => look(revision, false),
     })
   }
 
@@ -160,13 +159,19 @@ export class LedgerFeed {
   }
 }
 
+/** Annotations that pods are judged by; a change of one does not change the generation. */
+const judgedBy = [
+  sidecarSetAnnotations.hash,
+  sidecarSetAnnotations.updatesNativeSidecars,
+  sidecarSetAnnotations.tracks,
+  sidecarSetAnnotations.assignBy,
+]
+
 /** Whether nothing differs that the ledger or a status looks at. */
 function countsAlike(left: SidecarSet, right: SidecarSet): boolean {
-  const hash = ({ metadata }: SidecarSet) => metadata.annotations?.[sidecarSetAnnotations.hash]
   return (
     left.metadata.generation === right.metadata.generation &&
-    hash(left) === hash(right) &&
-    updatesNativeSidecars(left) === updatesNativeSidecars(right) &&
+    judgedBy.every((key) => left.metadata.annotations?.[key] === right.metadata.annotations?.[key]) &&
     deepEqual(changePolicies(left), changePolicies(right)) &&
     left.status?.collisionCount === right.status?.collisionCount
   )

@@ -1,5 +1,11 @@
 import { type ChangeWay, isHotUpgrade, podAnnotations, type SidecarSet } from '@outrigger/api'
-import { type CompiledSidecarSet, compileSidecarSet, isActive, parseRecords } from '@outrigger/injection'
+import {
+  type CompiledSidecarSet,
+  compileSidecarSet,
+  isActive,
+  isGivenRecorded,
+  parseRecords,
+} from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
 import {
   compareRanks,
@@ -12,18 +18,20 @@ import {
 import { ChangeJudge, type ChangeSources, type PodWay } from './change-judge.ts'
 import { ConsistencyJudge, podContainerNames } from './consistency.ts'
 import { workingContainers } from './pod-annotations.ts'
-import { type PodTarget, podTarget } from './pod-target.ts'
+import { type PodTarget, type PodTargets, podTargets } from './pod-target.ts'
 import { resizeMarkOf } from './resize-mark.ts'
 
 /** A SidecarSet with everything ready that judging a pod needs. */
 export interface JudgedSidecarSet {
   readonly compiled: CompiledSidecarSet
   readonly sidecarSet: SidecarSet
-  /** What a pod that it covers should have; always the same object for the same content. */
-  readonly targetOf: (pod: Pod) => PodTarget
+  /** What pods that it covers should have. */
+  readonly targets: PodTargets
   /** What updateStrategy.selector picks; everything without. */
   readonly picks: (labels: Labels) => boolean
   readonly priority: Priority
+  /** Whether a partition leaves a pod as it is rather than others. */
+  readonly isKept: (pod: Pod) => boolean
   /** Tells what changes of its pods take. */
   readonly changes: ChangeJudge
 }
@@ -42,6 +50,8 @@ export type PodKind =
   | 'not-upgradable'
   /** Left out by updateStrategy.selector. */
   | 'not-selected'
+  /** Is on a track whose revision is not recorded, and stays as it is. */
+  | 'unrecorded'
 
 /** How one pod counts for one SidecarSet. */
 export interface PodView {
@@ -70,14 +80,14 @@ export interface PodView {
 
 /** Makes a SidecarSet ready for judging. Without `sources` what it says of classes of changes counts by hashes alone, and nothing but images moves. */
 export function judged(sidecarSet: SidecarSet, sources?: ChangeSources): JudgedSidecarSet {
-  const present = podTarget(sidecarSet)
   const { selector, priorityStrategy } = sidecarSet.spec.updateStrategy ?? {}
   return {
     compiled: compileSidecarSet(sidecarSet),
     sidecarSet,
-    targetOf: () => present,
+    targets: podTargets(sidecarSet, sources?.history),
     picks: selector ? matcher(selector) : () => true,
     priority: priorityOf(priorityStrategy),
+    isKept: (pod) => isGivenRecorded(sidecarSet, pod),
     changes: new ChangeJudge(sidecarSet, sources),
   }
 }
@@ -88,9 +98,10 @@ export function judged(sidecarSet: SidecarSet, sources?: ChangeSources): JudgedS
  */
 export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   if (!isActive(pod)) return undefined
-  const target = set.targetOf(pod)
+  const target = set.targets.of(pod)
   const isWhole = hasAllContainers(pod, target)
-  const isResizing = resizeMarkOf(pod, set.sidecarSet.metadata.name) !== undefined
+  const isResizing =
+    target.missing === undefined && resizeMarkOf(pod, set.sidecarSet.metadata.name) !== undefined
   if (!isWhole && !isResizing && !set.changes.recreates) return undefined
   const { name } = set.sidecarSet.metadata
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
@@ -98,7 +109,10 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   const isHalfDone = hasHalfDoneHotUpgrade(pod, target)
   const isAvailable = !isHalfDone && isRunningAndReady(pod)
   const revision = recorded?.controllerRevision
-  const isUpdated = (recorded?.hash ?? '') === target.hash && !set.changes.hasHiddenChange(revision, target)
+  const isUpdated =
+    target.missing === undefined &&
+    (recorded?.hash ?? '') === target.hash &&
+    !set.changes.hasHiddenChange(revision, target)
   const { way, obstacle } = isUpdated ? nothingToDo : wayOfOutdated(pod, set, target, revision)
   const kind = isResizing ? 'resizing' : isUpdated ? 'updated' : kindOfOutdated(pod, set, target, judge, way)
   if (!isWhole && !isResizing && (kind !== 'waiting' || way !== 'recreate')) return undefined
@@ -115,7 +129,7 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
     isHalfDone,
     isResettable: isHalfDone && canReset(pod, target, judge),
     revision,
-    rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set.priority) : undefined,
+    rank: kind === 'waiting' ? rankOf(pod, key, isAvailable, set) : undefined,
   }
 }
 
@@ -169,6 +183,7 @@ function wayOfOutdated(
   target: PodTarget,
   revision: string | undefined,
 ): PodWay {
+  if (target.missing !== undefined) return nothingToDo
   const { name } = sidecarSet.metadata
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hashWithoutImage])?.get(name)
   const isImageOnly = recorded !== undefined && recorded.hash === target.hashWithoutImage
@@ -182,6 +197,7 @@ function kindOfOutdated(
   judge: ConsistencyJudge,
   way: ChangeWay,
 ): PodKind {
+  if (target.missing !== undefined) return 'unrecorded'
   if (!set.picks(pod.metadata.labels ?? {})) return 'not-selected'
   if (way === 'wait') return 'not-upgradable'
   // What is still on its way goes with the pod.

@@ -5,6 +5,7 @@ import { OrderedList } from '../sidecar-set-rollout/ordered-list.ts'
 import { compareRanks, type UpdateRank } from '../sidecar-set-rollout/update-order.ts'
 import type { ChangeSources } from './change-judge.ts'
 import { injectedSidecarSets } from './pod-annotations.ts'
+import { type PodTarget, podTargets } from './pod-target.ts'
 import {
   countsTheSame,
   type JudgedSidecarSet,
@@ -82,6 +83,14 @@ export class SidecarSetLedger {
     this.#entries.set(sidecarSet.metadata.name, entry)
     for (const pod of this.#sources.podsOf(sidecarSet.metadata.name)) this.#count(entry, this.#newest(pod))
     return entry
+  }
+
+  /** Whether tracks of a SidecarSet would find other contents now than when its pods were counted. */
+  hasOtherTargets(name: string): boolean {
+    const set = this.#entries.get(name)?.set
+    if (set === undefined || set.targets.all.length === 1) return false
+    const now = podTargets(set.sidecarSet, this.#sources.changes?.history)
+    return now.all.some((target, i) => !isSameTarget(target, set.targets.all[i]))
   }
 
   deleteSidecarSet(name: string): void {
@@ -165,6 +174,7 @@ class Entry implements SidecarSetTally {
     'in-flight': 0,
     'not-upgradable': 0,
     'not-selected': 0,
+    unrecorded: 0,
   }
   ready = 0
   updatedReady = 0
@@ -228,6 +238,10 @@ class Entry implements SidecarSetTally {
       else this.revisions.delete(revision)
     }
   }
+}
+
+function isSameTarget(left: PodTarget, right: PodTarget | undefined): boolean {
+  return left.hash === right?.hash && left.missing === right.missing
 }
 
 function keep(keys: Set<string>, key: string, isIn: boolean): void {

@@ -79,7 +79,7 @@ function whole(): Pod {
 describe('a trimmed pod', () => {
   test('is judged and changed as the whole pod is', () => {
     const set = judged(after)
-    const target = set.targetOf(whole())
+    const target = set.targets.of(whole())
     const trimmed = trimmedPod(whole(), new TextPool())
 
     const { pod: _, ...view } = viewOf(whole(), set) ?? { pod: undefined }

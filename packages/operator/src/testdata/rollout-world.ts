@@ -52,6 +52,7 @@ export class RolloutWorld {
     this.#sets.onChange({ onAdd: (set) => index.set(set), onUpdate: (set) => index.set(set) })
     const changes = {
       revisions: this.#revisions,
+      history,
       recordedContent: history.contentOf.bind(history),
       canResize: () => this.canResize,
       canEvict: () => this.canEvict,

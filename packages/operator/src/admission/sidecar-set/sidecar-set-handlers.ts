@@ -5,6 +5,7 @@ import {
   isNativeSidecar,
   type MetadataWhitelist,
   pullPolicyWarnings,
+  type RevisionWish,
   type SidecarSet,
   sidecarSetAnnotations,
   sidecarSetAtRevision,
@@ -49,6 +50,7 @@ export function createSidecarSetMutator({ clock }: { readonly clock: Clock }): A
 const words: readonly (readonly [string, readonly [string, string], string])[] = [
   [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
   [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+  [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
 ]
 
 function unknownAnnotationWarnings({ metadata }: SidecarSet): string[] {
@@ -74,7 +76,7 @@ export function createSidecarSetValidator(
       const errors = sidecarSetErrors(sidecarSet, {
         others,
         ...(old && { old }),
-        ...(history && { hasRevision: (subject) => hasRevision(subject, history) }),
+        ...(history && { hasRevision: (subject, wish) => hasRevision(subject, wish, history) }),
         ...(allowed && { whitelist: allowed }),
       })
       const all = [...errors, ...unknownToServerErrors(sidecarSet, old, known.release)]
@@ -114,9 +116,12 @@ export interface SidecarSetAdmissionFacts {
   readonly whitelist?: () => Promise<MetadataWhitelist>
 }
 
-/** Whether what injection asks for is recorded and can be restored now. */
-function hasRevision(sidecarSet: SidecarSet, history: RevisionSource): boolean {
-  const { revisionName, customVersion } = sidecarSet.spec.injectionStrategy?.revision ?? {}
+/** Whether what is wished for is recorded and can be restored now. */
+function hasRevision(
+  sidecarSet: SidecarSet,
+  { revisionName, customVersion }: RevisionWish,
+  history: RevisionSource,
+): boolean {
   const wanted = revisionName ? { revisionName } : { ...(customVersion && { customVersion }) }
   const found = history.find(sidecarSet, wanted)
   return found !== undefined && sidecarSetAtRevision(sidecarSet, found) !== undefined
