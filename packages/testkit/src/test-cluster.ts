@@ -22,7 +22,7 @@ export interface TestClusterOptions extends TestApiServerOptions {
   /** Whether Outrigger's own manager runs. Defaults to true. */
   readonly hasManager?: boolean
   /** Settings of that manager. */
-  readonly manager?: Pick<ManagerOptions, 'replacesOverflowPods' | 'evictsMissedPods'>
+  readonly manager?: Pick<ManagerOptions, 'replacesOverflowPods' | 'evictsMissedPods' | 'recreatesPods'>
   readonly runtime?: Pick<SimRuntimeOptions, 'behaviors' | 'pullDelay' | 'sandboxDelay' | 'unpullable'>
 }
 

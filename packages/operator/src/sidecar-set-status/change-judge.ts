@@ -74,8 +74,9 @@ export class ChangeJudge {
   /** `isImageOnly`: as the hashes of the pod have it, for contents that are not known any more. */
   wayOf(pod: Pod, revision: string | undefined, target: PodTarget, isImageOnly: boolean): PodWay {
     if (this.#policies === undefined) return isImageOnly ? { way: 'images' } : waits
-    const change = this.#changeTo(target, revision) ?? guess(isImageOnly)
-    const way = wayOfChange(change, this.#policies)
+    const known = this.#changeTo(target, revision)
+    const way = wayOfChange(known ?? guess(isImageOnly), this.#policies)
+    if (known === undefined && way === 'wait' && !isImageOnly) return { way, obstacle: unknownText(revision) }
     if (way === 'resize' && !this.#sources?.canResize())
       return { ...waits, obstacle: 'this Kubernetes cannot resize pods in place, which comes with 1.33' }
     if (way !== 'recreate') return { way }
@@ -108,6 +109,12 @@ export class ChangeJudge {
 
 function guess(isImageOnly: boolean): ContentChange {
   return { changeClass: isImageOnly ? 'images' : 'other', hasNewImages: isImageOnly }
+}
+
+function unknownText(revision: string | undefined): string {
+  const carried =
+    revision === undefined ? 'the content it carries' : `revision ${revision}, which it carries,`
+  return `${carried} is not recorded, so that nobody knows what has changed`
 }
 
 /** In the form that revisions record. */
