@@ -16,6 +16,7 @@ export {
   type DefinitionOptions,
   withStoredVersionOf,
 } from './custom-resource-definitions.ts'
+export { drainTimeOf } from './drain-before-restart.ts'
 export { ExpressionError } from './expression-error.ts'
 export { goJson, type JsonValue, withSortedKeys } from './go-json.ts'
 // References to other namespaces
@@ -30,6 +31,7 @@ export { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts
 export { compileNamePattern, type NamePattern } from './name-pattern.ts'
 export {
   injectedEnv,
+  inServiceGate,
   isInjectionAnnotation,
   outriggerResources,
   podAnnotations,

@@ -41,6 +41,8 @@ export const sidecarSetAnnotations = {
    * maxUnavailable, if the manager may. `report`, or nothing: an event tells of them.
    */
   missedPods: 'outrigger.dev/missed-pods',
+  /** Ours: how long pods stay out of their Services' endpoints before sidecars restart in place; see `drainTimeOf`. */
+  drainBeforeRestart: 'outrigger.dev/drain-before-restart',
   /** Ours, a whole number: SidecarSets are injected in ascending order of it. See `injectionWeightOf`. */
   injectionWeight: 'outrigger.dev/injection-weight',
   /** Ours: what becomes of running pods when images change. See `changePolicies`. */
@@ -135,3 +137,9 @@ export const whitelistConfigMap = {
 
 /** Name of the pod condition that tells whether its SidecarSets can be upgraded in place. */
 export const sidecarSetUpgradableCondition = 'SidecarSetUpgradable'
+
+/**
+ * Readiness gate, and type of the condition that opens it, of pods whose SidecarSets ask for a drain before restarts: by it
+ * the manager takes a pod out of its Services and back in.
+ */
+export const inServiceGate = 'outrigger.dev/in-service'

@@ -37,6 +37,18 @@ describe('validation of a SidecarSet', () => {
     ])
   })
 
+  it('accepts a drain of 1s to 10m as Go writes it, and says of others what is meant', () => {
+    const draining = (time: string) =>
+      complaints(sidecarSet('s', {}, { 'outrigger.dev/drain-before-restart': time }))
+    expect(['1s', '15s', '1m30s', '1.5m', '1000ms', '10m'].flatMap(draining)).toEqual([])
+    expect(draining('15')).toEqual([
+      'metadata.annotations[outrigger.dev/drain-before-restart]: Invalid value: "15": must be a duration from 1s to 10m: how long pods stay out of their Services before sidecars restart; write for example 15s, or remove the annotation',
+    ])
+    expect(['', '0', '999ms', '601s', '1h', '-5s', '5 s'].map((time) => draining(time).length)).toEqual(
+      Array(7).fill(1),
+    )
+  })
+
   it('accepts a volume that names an object of another namespace', () => {
     const spec: SidecarSetSpec = {
       containers: [{ name: 'agent', image: 'a', volumeMounts: [{ name: 'config', mountPath: '/etc/a' }] }],

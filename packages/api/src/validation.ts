@@ -1,5 +1,6 @@
 import { type FieldError, formatFieldError, invalid, required, tooLong } from '@outrigger/kube'
 import { changePolicyErrors } from './change-policy.ts'
+import { drainErrors } from './drain-before-restart.ts'
 import { injectionWeightErrors } from './injection-weight.ts'
 import { type MetadataWhitelist, whitelistErrors } from './metadata-whitelist.ts'
 import { sidecarSetAnnotations } from './names.ts'
@@ -84,7 +85,12 @@ function canaryErrors(sidecarSet: SidecarSet, { old, others }: SidecarSetFacts):
 
 /** What is wrong with annotations of ours. */
 function annotationErrors(sidecarSet: SidecarSet): FieldError[] {
-  return [...injectionWeightErrors(sidecarSet), ...changePolicyErrors(sidecarSet), ...trackErrors(sidecarSet)]
+  return [
+    ...injectionWeightErrors(sidecarSet),
+    ...changePolicyErrors(sidecarSet),
+    ...trackErrors(sidecarSet),
+    ...drainErrors(sidecarSet),
+  ]
 }
 
 function specErrors(sidecarSet: SidecarSet): FieldError[] {

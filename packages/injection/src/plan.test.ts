@@ -18,6 +18,30 @@ function inject(draft: PodDraft, ...sidecarSets: ReturnType<typeof sidecarSet>[]
 
 const names = (containers: readonly Container[] | undefined) => containers?.map(({ name }) => name)
 
+describe('the gate of pods that are drained before restarts', () => {
+  const inService = { conditionType: 'outrigger.dev/in-service' }
+  const draining = () => {
+    const set = one({ name: 'agent' })
+    const annotations = { ...set.metadata.annotations, 'outrigger.dev/drain-before-restart': '15s' }
+    return { ...set, metadata: { ...set.metadata, annotations } }
+  }
+
+  it('is added behind those of the pod, once', () => {
+    const own = { conditionType: 'example.com/ready' }
+    const injected = inject({ readinessGates: [own] }, draining())
+    expect(injected.spec.readinessGates).toEqual([own, inService])
+    const again = applyPlan(injected, planInjection(injected, facts([draining()])))
+    expect(again.spec.readinessGates).toEqual([own, inService])
+  })
+
+  it('is not added without the annotation, nor to a pod that is bound already', () => {
+    expect(inject({}, one({ name: 'agent' })).spec.readinessGates).toBeUndefined()
+    const plan = planInjection(pod(), { ...facts([draining()]), isLate: true })
+    expect(plan.injects).toBe(true)
+    expect(plan.pieces.spec.readinessGates).toBeUndefined()
+  })
+})
+
 describe('injection', () => {
   it('adds the container, the volumes it mounts, and the bookkeeping of OpenKruise', () => {
     const agents = sidecarSet('agents', {

@@ -17,6 +17,7 @@ import {
   isInjected,
 } from './build-sidecar.ts'
 import { type ContentDecision, contentDecision } from './content-decision.ts'
+import { gatesWithOurs } from './in-service-gate.ts'
 import { contentFor, contentsFor, type RevisionFacts, seedFor } from './injected-revision.ts'
 import { hotUpgradeAnnotations, recordAnnotations } from './injection-records.ts'
 import {
@@ -158,6 +159,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
   const appContainers = mergedContainers(pod.spec.containers, built.containers, containers, warnings)
   const podVolumes = mergedVolumes(pod.spec.volumes, all, volumes, warnings)
   const pullSecrets = facts.isLate ? undefined : mergedPullSecrets(pod.spec.imagePullSecrets, selected)
+  const readinessGates = facts.isLate || all.length === 0 ? undefined : gatesWithOurs(pod, matching)
   for (const { notes } of all) warnings.push(...notes)
 
   const annotations = {
@@ -180,6 +182,7 @@ export function planInjection(pod: Pod, facts: InjectionFacts): InjectionPlan {
         ...(appContainers && { containers: appContainers }),
         ...(podVolumes && { volumes: podVolumes }),
         ...(pullSecrets && { imagePullSecrets: pullSecrets }),
+        ...(readinessGates && { readinessGates }),
       },
     },
   }

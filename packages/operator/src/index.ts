@@ -27,6 +27,16 @@ export {
   type ManagerWebhookOptions,
 } from './manager-options.ts'
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
+export { drainExemption } from './pod-service/drain-step.ts'
+export { drainText } from './pod-service/drain-text.ts'
+export { closedGateTypes } from './pod-service/gates.ts'
+export {
+  isOutOfService,
+  isSettled,
+  type OutOfService,
+  type PodService,
+  serviceOf,
+} from './pod-service/pod-service.ts'
 // Judging a cluster, for use without a manager
 export { readResizeSupport } from './registration/resize-support.ts'
 export { readRelease } from './registration/server-release.ts'

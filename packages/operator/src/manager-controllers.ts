@@ -8,6 +8,7 @@ import {
   type MissedPodsController,
 } from './missed-pods/missed-pods-controller.ts'
 import { createOverflowReplacement } from './overflow-replacement/overflow-replacement.ts'
+import { createPodServiceController } from './pod-service/pod-service-controller.ts'
 import { createResizeSupport } from './registration/resize-support.ts'
 import { createResourceBindingController } from './resource-binding/resource-binding-controller.ts'
 import { createUpgradableConditionController } from './sidecar-set-condition/upgradable-condition-controller.ts'
@@ -87,6 +88,7 @@ export function createManagerControllers(options: ManagerControllerOptions): Man
   const all = [
     missedPods,
     rollout,
+    createPodServiceController({ ...shared, pods, sidecarSets, namespaces, feed }),
     createSidecarSetHistoryController({
       ...shared,
       ...{ sidecarSets, pods, namespaces, revisions, history, feed },

@@ -1,4 +1,6 @@
+import { inServiceGate } from '@outrigger/api'
 import type { ContainerStatus, Pod } from '@outrigger/kube'
+import { closedGateTypes, drainText, isOutOfService, isSettled, serviceOf } from '@outrigger/operator'
 
 /** What keeps a pod from being ready, in a few words: a container, or a readiness gate; `undefined` when nothing tells. */
 export function whyNotReady(pod: Pod): string | undefined {
@@ -21,13 +23,20 @@ export function whyNotReady(pod: Pod): string | undefined {
 }
 
 /** A sentence for each readiness gate that nobody has opened yet, for pods that run. */
-export function unmetGates({ spec, status }: Pod): string[] {
-  const open = new Set(
-    (status?.conditions ?? []).filter(({ status: value }) => value === 'True').map(({ type }) => type),
+export function unmetGates(pod: Pod): string[] {
+  return closedGateTypes(pod).map((type) =>
+    type === inServiceGate ? ownGateText(pod) : `readiness gate ${type} is not True`,
   )
-  return (spec.readinessGates ?? [])
-    .filter(({ conditionType }) => !open.has(conditionType))
-    .map(({ conditionType }) => `readiness gate ${conditionType} is not True`)
+}
+
+function ownGateText(pod: Pod): string {
+  const gate = `readiness gate ${inServiceGate}`
+  const service = serviceOf(pod)
+  if (!isOutOfService(service)) return `${gate}, which the manager opens as soon as it sees the pod`
+  const { sidecarSet } = service
+  const whose = sidecarSet === '' ? 'nobody knows for what' : `for SidecarSet ${sidecarSet}`
+  const settled = isSettled(pod) ? '' : '; its node has not started the new containers yet'
+  return `${gate}: ${drainText(service, undefined)}, ${whose}${settled}`
 }
 
 function containerText({ name, ready, state, lastState }: ContainerStatus): string | undefined {

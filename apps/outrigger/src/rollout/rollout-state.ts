@@ -1,9 +1,11 @@
-import type { SidecarSet, SidecarSetSpec } from '@outrigger/api'
+import { drainTimeOf, type SidecarSet, type SidecarSetSpec, sidecarSetAnnotations } from '@outrigger/api'
 import { type NamespaceFacts, type RevisionSource, revisionNameOf } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { compileLabelSelector, type IntOrString, type Labels, SelectorError } from '@outrigger/kube'
 import {
   chooseRound,
+  drainExemption,
+  drainText,
   type PodFate,
   type PodView,
   pendingContainers,
@@ -30,6 +32,8 @@ export interface PodProgress {
   readonly track?: string
   /** Why it stands where it stands. */
   readonly reason: string
+  /** How its containers are spared traffic when they restart, where its SidecarSet asks for that and it waits for new images. */
+  readonly drain?: string
 }
 
 /** How many pods may be unavailable at once, and which ones are. */
@@ -37,7 +41,7 @@ export interface RolloutBudget {
   readonly maxUnavailable: IntOrString
   /** The same in pods. */
   readonly allowed: number
-  /** Pods that have the new content and are not ready, by name. */
+  /** Pods that have the new content and are not ready, and those that are drained for it, by name. */
   readonly unavailable: readonly string[]
   /** Pods that may still be changed now. */
   readonly left: number
@@ -104,7 +108,7 @@ export function judgeRollout(
     budget: {
       maxUnavailable: strategy.maxUnavailable ?? 1,
       allowed: round.budget,
-      unavailable: [...tally.unsettled],
+      unavailable: [...tally.unsettled, ...tally.draining],
       left: Math.max(0, round.budget - round.spent),
     },
     partition: { written: strategy.partition ?? 0, kept: round.partition },
@@ -126,6 +130,7 @@ function progressOf(
     const circumstances = { sidecarSet: tally.set.sidecarSet, pending, budget: state.budget, kept, recorded }
     const { standing, reason } = standingOf(fate, view, circumstances)
     const { track } = view.target
+    const drain = drainNote(view, tally.set.sidecarSet)
     return {
       pod: view.key,
       standing,
@@ -133,7 +138,8 @@ function progressOf(
       isReady: view.isReady,
       revision: view.revision ?? '',
       ...(track !== undefined && { track }),
-      reason,
+      reason: fate === 'moves-now' && drain !== undefined ? `${reason}, ${drain}` : reason,
+      ...(drain !== undefined && { drain }),
     }
   })
 }
@@ -168,6 +174,13 @@ function standingOf(
       }
     case 'moves-now':
       return { standing: 'waiting', reason: 'its turn comes next' }
+    case 'draining':
+      return {
+        standing: 'changing',
+        reason: view.outOfService
+          ? drainText(view.outOfService, drainTimeOf(sidecarSet))
+          : 'on its way out of its Services',
+      }
     case 'waits-for-budget':
       return { standing: 'held back', reason: budgetText(budget) }
     case 'kept-by-partition':
@@ -200,6 +213,15 @@ function standingOf(
     case 'not-updated':
       return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }
   }
+}
+
+function drainNote(view: PodView, sidecarSet: SidecarSet): string | undefined {
+  if (view.kind !== 'waiting' || drainTimeOf(sidecarSet) === undefined) return undefined
+  const exemption = drainExemption(view)
+  if (exemption === 'no restart') return undefined
+  return exemption === 'made before'
+    ? 'without drain: made before its SidecarSet asked for one'
+    : `drained for ${sidecarSet.metadata.annotations?.[sidecarSetAnnotations.drainBeforeRestart]} first`
 }
 
 /** How many fields a sentence names. */

@@ -106,11 +106,13 @@ function strangerEffect(
     : undefined
 }
 
-function carrierEffect({ standing, fate, track, reason }: PodProgress, atOnce: number): Effect {
-  const inPlace: Effect = {
-    effect: 'in place',
-    reason: track === undefined ? 'only images differ' : `only images differ; on track ${track}`,
-  }
+function carrierEffect({ standing, fate, track, reason, drain }: PodProgress, atOnce: number): Effect {
+  const notes = [
+    'only images differ',
+    ...(track === undefined ? [] : [`on track ${track}`]),
+    ...(drain === undefined ? [] : [drain]),
+  ]
+  const inPlace: Effect = { effect: 'in place', reason: notes.join('; ') }
   // Waiting for one's turn is no obstacle, as long as turns come.
   if (fate === 'waits-for-budget' && atOnce > 0) return inPlace
   switch (standing) {

@@ -50,6 +50,8 @@ export function managerRules({
       rule('', ['pods/status', 'pods/resize'], ['patch']),
       rule('', ['namespaces', 'nodes'], read),
       rule('', ['events'], ['create', 'patch']),
+      // Asked for only while a pod is drained.
+      rule('discovery.k8s.io', ['endpointslices'], ['list']),
       rule('apps.kruise.io', ['sidecarsets'], read),
       rule('apps.kruise.io', ['sidecarsets/status'], ['patch']),
       rule('apps.kruise.io', ['sidecarsets/finalizers'], ['update']),

@@ -1,3 +1,6 @@
+import { drainTimeOf } from '@outrigger/api'
+import { drainText } from '../pod-service/drain-text.ts'
+import { closedGates } from '../pod-service/gates.ts'
 import type { PodTarget } from '../sidecar-set-status/pod-target.ts'
 import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import type { RolloutRound } from './rollout-round.ts'
@@ -8,6 +11,7 @@ export interface Blocker {
     | 'Paused'
     | 'PodsRefused'
     | 'EvictionsPaused'
+    | 'Draining'
     | 'PartitionReached'
     | 'BudgetSpent'
     | 'InFlight'
@@ -29,11 +33,18 @@ export function blockerOf(
   refusals: readonly Refusal[],
   evictionPause?: string,
 ): Blocker | undefined {
-  const { kinds, matched, unsettled, set } = tally
+  const { kinds, matched, unsettled, draining, set } = tally
   const { paused, partition, maxUnavailable } = set.sidecarSet.spec.updateStrategy ?? {}
   const waiting = waitingText(tally)
   const refused = new Set(refusals.map(({ pod }) => pod))
-  if (round.selected.some(({ key }) => !refused.has(key))) return undefined
+  const moving = round.selected.filter(({ key }) => !refused.has(key))
+  if (moving.some(({ key }) => !isHeldInService(key, tally))) return undefined
+  const [held] = moving
+  if (held?.outOfService !== undefined)
+    return {
+      reason: 'Draining',
+      message: `${waiting}; pod ${held.key} is ${drainText(held.outOfService, drainTimeOf(set.sidecarSet))}`,
+    }
   if (kinds.waiting > 0) {
     if (paused) return { reason: 'Paused', message: `${waiting}; spec.updateStrategy.paused is true` }
     if (round.movable === 0)
@@ -49,17 +60,17 @@ export function blockerOf(
       }
     if (evictionPause !== undefined && tally.waitingToRecreate === kinds.waiting)
       return { reason: 'EvictionsPaused', message: `${waiting}; ${evictionPause}` }
-    const away = round.spent - unsettled.size
+    const away = round.spent - unsettled.size - draining.size
     const owed = away > 0 ? `, ${away} of them yet to be made by their owners` : ''
     return {
       reason: 'BudgetSpent',
-      message: `${waiting}; maxUnavailable ${maxUnavailable ?? 1} of ${matched + away} lets ${round.budget} updated pods be unavailable, and ${round.spent} are${owed}${named(unsettled)}`,
+      message: `${waiting}; maxUnavailable ${maxUnavailable ?? 1} of ${matched + away} lets ${round.budget} updated pods be unavailable, and ${round.spent} are${owed}${named(tally, [unsettled, draining])}`,
     }
   }
   if (kinds.resizing > 0)
     return {
       reason: 'InFlight',
-      message: `${kinds.resizing} of ${matched} pods have not taken new amounts of cpu and memory yet${named(tally.resizing)}`,
+      message: `${kinds.resizing} of ${matched} pods have not taken new amounts of cpu and memory yet${named(tally, [tally.resizing])}`,
     }
   if (kinds['in-flight'] > 0)
     return {
@@ -105,16 +116,30 @@ function missingText(targets: readonly PodTarget[]): string {
     .join(', ')
 }
 
-function named(keys: ReadonlySet<string>): string {
-  const some = firstOf(keys, 3)
-  return some.length === 0 ? '' : `: ${some.join(', ')}${keys.size > some.length ? ' and others' : ''}`
+/** Whether a pod is being drained, and traffic has not ended yet. What waits for its time is on its way. */
+function isHeldInService(key: string, { draining, views }: SidecarSetTally): boolean {
+  return draining.has(key) && views.get(key)?.outOfService?.drainedAt === undefined
 }
 
-function firstOf(keys: Iterable<string>, count: number): string[] {
+function named({ draining, views }: SidecarSetTally, lists: readonly ReadonlySet<string>[]): string {
+  const some = firstOf(lists, 3)
+  if (some.length === 0) return ''
+  const texts = some.map((key) => {
+    if (draining.has(key)) return `${key} (drained for its restart)`
+    const view = views.get(key)
+    const gates = view === undefined ? [] : closedGates(view.pod)
+    return gates.length === 0 ? key : `${key} (${gates.join(', ')})`
+  })
+  const count = lists.reduce((sum, keys) => sum + keys.size, 0)
+  return `: ${texts.join(', ')}${count > some.length ? ' and others' : ''}`
+}
+
+function firstOf(lists: readonly Iterable<string>[], count: number): string[] {
   const first: string[] = []
-  for (const key of keys) {
-    if (first.length === count) break
-    first.push(key)
-  }
+  for (const keys of lists)
+    for (const key of keys) {
+      if (first.length === count) return first
+      first.push(key)
+    }
   return first
 }

@@ -21,19 +21,13 @@ export interface PodChange {
  * @throws InjectionFailure when annotations that are there cannot be read or merged.
  */
 export function upgradeChange(pod: Pod, target: PodTarget, time: string, version: string): PodChange {
-  const { content, managed } = target
+  const { content } = target
   const judge = new ConsistencyJudge(pod, content.metadata.name)
   const hot = target.hot.flatMap((sidecar) => {
     const step = hotUpgradeStep(pod, sidecar, judge, version)
     return step === undefined ? [] : [{ name: sidecar.sidecar.name, step }]
   })
-  const cold = managed
-    .filter((sidecar) => !target.hot.includes(sidecar))
-    .flatMap(({ list, sidecar }): ImageChange[] => {
-      const container = pod.spec[list]?.find(({ name }) => name === sidecar.name)
-      if (container === undefined || container.image === sidecar.image) return []
-      return [{ list, name: sidecar.name, image: sidecar.image ?? '' }]
-    })
+  const cold = coldChanges(pod, target)
   const images = [...cold, ...hot.flatMap(({ step }) => step.images)]
   const before = pod.metadata.annotations ?? {}
   const patched = patchAnnotations(before, [content])
@@ -64,6 +58,24 @@ function hasOtherHash(
 ): boolean {
   const recorded = parseRecords(annotations[podAnnotations.hashWithoutImage])?.get(metadata.name)
   return recorded?.hash !== hashWithoutImage
+}
+
+/** Whether bringing a pod to this content in place ends containers that serve. Hot upgrades do not, most resizes neither. */
+export function restartsContainers(pod: Pod, target: PodTarget, way: 'images' | 'resize'): boolean {
+  if (coldChanges(pod, target).length > 0) return true
+  const asksForRestart = ({ sidecar }: PodTarget['managed'][number]) =>
+    sidecar.resizePolicy?.some(({ restartPolicy }) => restartPolicy !== 'NotRequired') ?? false
+  return way === 'resize' && target.managed.some(asksForRestart)
+}
+
+function coldChanges(pod: Pod, { managed, hot }: PodTarget): ImageChange[] {
+  return managed
+    .filter((sidecar) => !hot.includes(sidecar))
+    .flatMap(({ list, sidecar }): ImageChange[] => {
+      const container = pod.spec[list]?.find(({ name }) => name === sidecar.name)
+      if (container === undefined || container.image === sidecar.image) return []
+      return [{ list, name: sidecar.name, image: sidecar.image ?? '' }]
+    })
 }
 
 /** Empties the containers that hot upgrades have left. */

@@ -2,12 +2,13 @@ import { ApiError, type Client, isConflict, isNotFound } from '@outrigger/client
 import type { EventRecorder } from '@outrigger/controller'
 import { type Clock, formatTime, messageOf } from '@outrigger/foundation'
 import { InjectionFailure } from '@outrigger/injection'
-import { type Pod, parseKey, resources } from '@outrigger/kube'
+import { keyOf, type Pod, parseKey, resources } from '@outrigger/kube'
 import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
 import type { SidecarSetLedger, SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { trimmedPod } from '../sidecar-set-status/trimmed-pod.ts'
 import type { Refusal } from './blocker.ts'
 import { type PodChange, patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
+import { writeSome } from './write-some.ts'
 
 export interface PodWriterOptions {
   readonly client: Pick<Client, 'patch'>
@@ -19,8 +20,6 @@ export interface PodWriterOptions {
 /** Milliseconds until a pod is tried again that could not be changed; doubles from time to time. */
 const firstPause = 5_000
 const longestPause = 300_000
-/** Pods written to at the same time. */
-const atOnce = 8
 
 interface Refused {
   readonly until: number
@@ -66,6 +65,20 @@ export class PodWriter {
     return { refusals, wait }
   }
 
+  /** Lets a pod wait that could not be changed: `pause` milliseconds at first, twice as long each time. */
+  holdBack(set: JudgedSidecarSet, pod: Pod, message: string, pause = firstPause): void {
+    const { name } = set.sidecarSet.metadata
+    const before = this.#refusedOf(set, pod)
+    const longer = Math.min(longestPause, before === undefined ? pause : Math.max(pause, before.pause * 2))
+    const refused = this.#refused.get(name) ?? new Map<string, Refused>()
+    this.#refused.set(name, refused)
+    refused.set(pod.metadata.uid ?? '', {
+      until: this.#options.clock.monotonic() + longer,
+      pause: longer,
+      refusal: { pod: keyOf(pod), message },
+    })
+  }
+
   /** Forgets the pods of a SidecarSet that is gone. */
   forget(name: string): void {
     this.#refused.delete(name)
@@ -85,7 +98,7 @@ export class PodWriter {
     signal: AbortSignal,
   ): Promise<number> {
     const { clock } = this.#options
-    return this.each(views, isCurrent, signal, (view) =>
+    return writeSome(views, isCurrent, signal, (view) =>
       this.#write(
         set,
         view,
@@ -104,7 +117,7 @@ export class PodWriter {
   ): Promise<number> {
     const { name } = set.sidecarSet.metadata
     const due = views.filter((view) => !this.isHeldBack(set, view))
-    return this.each(due, isCurrent, signal, async (view) => {
+    return writeSome(due, isCurrent, signal, async (view) => {
       const isWritten = await this.#write(set, view, () => resetChange(view.pod, view.target), signal)
       if (isWritten)
         this.say(
@@ -122,35 +135,6 @@ export class PodWriter {
         )
       return isWritten
     })
-  }
-
-  /**
-   * Does something with each of these pods, a few at a time, until `isCurrent` says no. Answers how often `write` did.
-   *
-   * @throws the first error, when all that was begun has ended.
-   */
-  async each(
-    views: readonly PodView[],
-    isCurrent: () => boolean,
-    signal: AbortSignal,
-    write: (view: PodView) => Promise<boolean>,
-  ): Promise<number> {
-    const queue = views[Symbol.iterator]()
-    let written = 0
-    let failure: unknown
-    const work = async () => {
-      for (const view of queue) {
-        if (signal.aborted || failure !== undefined || !isCurrent()) return
-        try {
-          if (await write(view)) written++
-        } catch (error) {
-          failure ??= error
-        }
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(atOnce, views.length) }, work))
-    if (failure !== undefined) throw failure
-    return written
   }
 
   /** Whether the pod is different now. */
@@ -179,26 +163,13 @@ export class PodWriter {
         error instanceof InjectionFailure ||
         (error instanceof ApiError && error.code < 500 && error.code !== 429)
       if (!isAboutPod) throw error
-      this.holdBack(set, pod, { pod: key, message: messageOf(error) })
+      this.holdBack(set, pod, messageOf(error))
       return false
     }
   }
 
   #refusedOf({ sidecarSet }: JudgedSidecarSet, pod: Pod): Refused | undefined {
     return this.#refused.get(sidecarSet.metadata.name)?.get(pod.metadata.uid ?? '')
-  }
-
-  /** Keeps a pod from being tried for a while, longer each time. */
-  holdBack(set: JudgedSidecarSet, pod: Pod, refusal: Refusal): void {
-    const { name } = set.sidecarSet.metadata
-    const pause = Math.min(longestPause, (this.#refusedOf(set, pod)?.pause ?? firstPause / 2) * 2)
-    const refused = this.#refused.get(name) ?? new Map<string, Refused>()
-    this.#refused.set(name, refused)
-    refused.set(pod.metadata.uid ?? '', {
-      until: this.#options.clock.monotonic() + pause,
-      pause,
-      refusal,
-    })
   }
 
   /** Tells something about a pod in an event. */

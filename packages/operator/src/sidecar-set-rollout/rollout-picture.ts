@@ -31,8 +31,10 @@ export type PodFate =
   | 'current'
   /** Has the present content and is not ready with it yet: it uses the budget. */
   | 'settling'
-  /** Is changed in the next round, in the way its view tells. */
+  /** Is changed in the next round, in the way its view tells, or is taken out of its Services for that. */
   | 'moves-now'
+  /** Is out of its Services, to get the new images then. */
+  | 'draining'
   /** May move as soon as the budget has room. */
   | 'waits-for-budget'
   /** updateStrategy.partition keeps it on older content. */
@@ -90,7 +92,8 @@ function fatesOf(tally: SidecarSetTally): Map<string, PodFate> {
     const isMovable = place++ < movable
     const isPaused = isMovable && !isRolling(sidecarSet)
     if (isPaused) fates.set(key, 'paused')
-    else fates.set(key, moving.has(key) ? 'moves-now' : isMovable ? 'waits-for-budget' : 'kept-by-partition')
+    else if (moving.has(key)) fates.set(key, tally.draining.has(key) ? 'draining' : 'moves-now')
+    else fates.set(key, isMovable ? 'waits-for-budget' : 'kept-by-partition')
   }
   return fates
 }

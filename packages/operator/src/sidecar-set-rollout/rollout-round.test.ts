@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { podTarget } from '../sidecar-set-status/pod-target.ts'
 import { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { filebeat, pod } from '../testdata/objects.ts'
+import { blockerOf } from './blocker.ts'
 import { patchBodyOf, resetChange, upgradeChange } from './pod-change.ts'
 import { chooseRound } from './rollout-round.ts'
 
@@ -298,6 +299,28 @@ describe('the order of a rollout', () => {
     )
     const next = version('filebeat:2', { ...all, scatterStrategy: [{ key: 'zone', value: 'one' }] })
     expect(selectPods(next, pods).names).toEqual(['a', 'd', 'e', 'b', 'f', 'c'])
+  })
+})
+
+describe('what holds a rollout up', () => {
+  it('is named with the readiness gate that keeps an updated pod from being ready', () => {
+    const next = version('filebeat:2')
+    const gated = carrier('gated', next)
+    const pods: Pod[] = [
+      {
+        ...gated,
+        spec: { ...gated.spec, readinessGates: [{ conditionType: 'example.com/lb' }] },
+        status: { ...gated.status, conditions: [{ type: 'Ready', status: 'False' }] },
+      },
+      carrier('waits', version('filebeat:1')),
+    ]
+    const ledger = new SidecarSetLedger({ podsOf: () => pods, namespaceLabels: () => ({}), now: () => 0 })
+    const tally = ledger.setSidecarSet(next)
+    expect(blockerOf(tally, chooseRound(tally), [])).toEqual({
+      reason: 'BudgetSpent',
+      message:
+        '1 of 2 pods wait for new images; maxUnavailable 1 of 2 lets 1 updated pods be unavailable, and 1 are: shop/gated (readiness gate example.com/lb is not True)',
+    })
   })
 })
 

@@ -3,6 +3,7 @@ import type { IntOrString } from '@outrigger/kube'
 import type { PodView } from '../sidecar-set-status/pod-view.ts'
 import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { scattered } from './scatter.ts'
+import { compareRanks } from './update-order.ts'
 
 /** What a round of a rollout does, and the arithmetic behind it. */
 export interface RolloutRound {
@@ -12,9 +13,9 @@ export interface RolloutRound {
   readonly partition: number
   /** Waiting pods that the partition lets go. */
   readonly movable: number
-  /** How many updated pods may be unavailable at a time. */
+  /** How many pods may be unavailable at a time because of the rollout. */
   readonly budget: number
-  /** How many are; pods that are being resized, or that owners have yet to make, among them. */
+  /** How many are: updated ones that are not ready, those that are drained for their restart or are being resized, and those that owners have yet to make. */
   readonly spent: number
 }
 
@@ -33,9 +34,10 @@ export const idleRound: RolloutRound = { selected: [], partition: 0, movable: 0,
 
 /**
  * Chooses the pods that change now, each in its way: within the partition and within maxUnavailable. Pods that are not
- * available cost no budget, and an available one that finds none does not keep them from moving. `isHeldBack` names pods
- * that may not be tried now, and then hold up nobody; none by default. `owed` are pods that have left and that owners have
- * yet to make anew: they count as updated and unavailable. Whether the rollout is paused is not looked at.
+ * available cost no budget, and an available one that finds none does not keep them from moving; those that are drained for
+ * this rollout have spent it already, and come first. `isHeldBack` names pods that may not be tried now, and then hold up
+ * nobody; none by default. `owed` are pods that have left and that owners have yet to make anew: they count as updated and
+ * unavailable. Whether the rollout is paused is not looked at.
  */
 export function chooseRound(
   tally: SidecarSetTally,
@@ -49,29 +51,41 @@ export function chooseRound(
   const oldElsewhere = tally.matched - kinds.updated - kinds.resizing - kinds.waiting
   const movable = Math.max(0, kinds.waiting - Math.max(0, kept - oldElsewhere))
   const budget = amountOf(maxUnavailable ?? 1, whole)
-  const spent = tally.unsettled.size + owed
+  const spent = tally.unsettled.size + tally.draining.size + owed
   const round = { partition: kept, movable, budget, spent }
   if (movable === 0 || (spent >= budget && tally.waitingUnavailable === 0)) return { ...round, selected: [] }
-  return { ...round, selected: within(waitingInOrder(tally), round, tally.waitingUnavailable, isHeldBack) }
+  return { ...round, selected: within(tally, round, isHeldBack) }
 }
 
-/** Waiting pods in the order in which their turn comes: the update order, or scattered where that is asked for. */
-export function waitingInOrder(tally: SidecarSetTally): Iterable<PodView> {
+/**
+ * Waiting pods in the order in which their turn comes: those that are drained already, then the others in the update order, or
+ * scattered where that is asked for.
+ */
+export function* waitingInOrder(tally: SidecarSetTally): Generator<PodView> {
   const { scatterStrategy } = tally.set.sidecarSet.spec.updateStrategy ?? {}
-  return scatterStrategy?.length ? scatteredWaiting(tally) : waitingViews(tally)
+  yield* drainingInOrder(tally)
+  const inOrder = scatterStrategy?.length ? scatteredWaiting(tally) : waitingViews(tally)
+  for (const view of inOrder) if (!tally.draining.has(view.key)) yield view
+}
+
+function drainingInOrder({ draining, views }: SidecarSetTally): PodView[] {
+  return [...draining]
+    .flatMap((key) => views.get(key) ?? [])
+    .sort((left, right) =>
+      left.rank === undefined || right.rank === undefined ? 0 : compareRanks(left.rank, right.rank),
+    )
 }
 
 function within(
-  waiting: Iterable<PodView>,
+  tally: SidecarSetTally,
   { movable, budget, spent }: Pick<RolloutRound, 'movable' | 'budget' | 'spent'>,
-  unavailable: number,
   isHeldBack: (view: PodView) => boolean,
 ): PodView[] {
   const selected: PodView[] = []
   let left = budget - spent
   let seen = 0
-  let free = unavailable
-  for (const view of waiting) {
+  let free = tally.waitingUnavailable
+  for (const view of waitingInOrder(tally)) {
     if (seen++ >= movable || (left <= 0 && free === 0)) break
     if (!view.isAvailable) free--
     if (isHeldBack(view) || (view.isAvailable && left <= 0)) continue

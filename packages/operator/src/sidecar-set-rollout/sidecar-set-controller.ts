@@ -13,6 +13,7 @@ import {
 import type { Clock, Logger, Random } from '@outrigger/foundation'
 import { rememberRevisionName, type SidecarSetIndex } from '@outrigger/injection'
 import type { ControllerRevision, Namespace, Pod } from '@outrigger/kube'
+import { Drains } from '../pod-service/drains.ts'
 import type { RevisionHistory } from '../sidecar-set-history/revision-history.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
@@ -23,9 +24,10 @@ import { PodResizer } from './pod-resizer.ts'
 import { PodWriter } from './pod-writer.ts'
 import { Recreation } from './recreation.ts'
 import { chooseRound, idleRound, isManaged, isRolling, type RolloutRound } from './rollout-round.ts'
+import { writeSome } from './write-some.ts'
 
 export interface SidecarSetControllerOptions {
-  readonly client: Pick<Client, 'get' | 'patch' | 'createSubresource'>
+  readonly client: Pick<Client, 'get' | 'list' | 'patch' | 'createSubresource'>
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -102,6 +104,7 @@ class Rollouts {
   readonly #options: SidecarSetControllerOptions
   readonly #pods: PodWriter
   readonly #resizer: PodResizer
+  readonly #drains: Drains
   readonly #statuses: StatusWriter
   /** By name: since when nothing moves, and how things stood then. */
   readonly #stalls = new Map<string, { readonly since: number; readonly reason: string }>()
@@ -113,6 +116,7 @@ class Rollouts {
     const { client, clock, feed, history, sidecarSets, namespaces } = options
     const { ledger } = feed
     this.#pods = new PodWriter({ ...options, ledger })
+    this.#drains = new Drains({ ...options, holdBack: (...refused) => this.#pods.holdBack(...refused) })
     this.#resizer = new PodResizer({
       ...{ client, clock, ledger },
       sidecarSetOf: (name) => sidecarSets.store.get(name),
@@ -174,46 +178,55 @@ class Rollouts {
     const resets = [...tally.resettable]
       .filter((key) => !chosen.has(key))
       .flatMap((key) => tally.views.get(key) ?? [])
+    // What was begun with a pod is finished, once it is drained if its containers restart then.
+    const begun = [...tally.resizing]
+      .flatMap((key) => tally.views.get(key) ?? [])
+      .filter((view) => !this.#pods.isHeldBack(set, view))
+    const prepared = await this.#drains.prepare(tally, [...round.selected, ...begun], isCurrent, signal)
+    const { outcome } = prepared
+    const due = prepared.due.filter(({ kind }) => kind === 'waiting')
     // What pods are told that they carry is recorded, under a name that cannot always be computed.
     // A recorded content has the name already.
-    if (round.selected.length + tally.resizing.size > 0)
+    if (due.length + tally.resizing.size > 0)
       rememberRevisionName(set.sidecarSet, this.#options.history.nameOf(set.sidecarSet))
     const reset = resets.length > 0 ? await this.#pods.reset(set, resets, isCurrent, signal) : 0
-    const resized = await this.#resize(sidecarSet, tally, round, isCurrent, signal)
-    const inPlace = [...round.selected.filter(({ way }) => way === 'images'), ...resized.inForce]
+    const resized = await this.#resize(sidecarSet, tally, due, isCurrent, signal)
+    const inPlace = [...due.filter(({ way }) => way === 'images'), ...resized.inForce]
     // Hot upgrades number their steps by the version of the SidecarSet.
     const upgraded =
       inPlace.length > 0 ? await this.#pods.upgrade(set, resourceVersion, inPlace, isCurrent, signal) : 0
-    const evicted = await this.#recreate(set, round, isCurrent, signal)
-    const isBusy = reset + round.selected.length > 0 || resized.isUnderWay
-    if (!isBusy) return waitForChange
+    const evicted = await this.#recreate(set, due, isCurrent, signal)
+    const isBusy = reset + due.length > 0 || resized.isUnderWay
+    if (!isBusy) return outcome
     const isWhole = upgraded === inPlace.length && evicted.isWhole && !resized.isUnderWay
-    return lookAgain(isWhole ? coalescing : soon)
+    return earliest(outcome, lookAgain(isWhole ? coalescing : soon))
   }
 
   /** Takes a step with each pod that is to be resized or is being so; also while paused, for what was begun is finished. */
   async #resize(
     sidecarSet: SidecarSet,
     { set, resizing, views }: SidecarSetTally,
-    { selected }: RolloutRound,
+    due: readonly PodView[],
     isCurrent: () => boolean,
     signal: AbortSignal,
   ): Promise<{ inForce: PodView[]; isUnderWay: boolean }> {
     const begun = [...resizing].flatMap((key) => views.get(key) ?? [])
-    const due = [...begun, ...selected.filter(({ way }) => way === 'resize')]
+    const all = [...begun, ...due.filter(({ way }) => way === 'resize')]
     const inForce: PodView[] = []
     let isUnderWay = false
-    await this.#pods.each(due, isCurrent, signal, async (view) => {
+    await writeSome(all, isCurrent, signal, async (view) => {
       const isForward =
         isManaged(sidecarSet) &&
         (view.way === 'resize' || view.way === 'images') &&
         set.picks(view.pod.metadata.labels ?? {}) &&
         !this.#pods.isHeldBack(set, view)
       const step = await this.#resizer.step(set, view, isForward, signal)
-      if (step.is === 'in force') inForce.push({ ...view, pod: step.pod })
-      else if (step.is === 'to look at again') isUnderWay = true
+      const changed = step.is === 'in force' ? { ...view, pod: step.pod } : undefined
+      // Its images wait until it is drained, if they restart containers.
+      if (changed !== undefined && this.#drains.isDone(set, changed)) inForce.push(changed)
+      else if (changed !== undefined || step.is === 'to look at again') isUnderWay = true
       else if (step.is === 'failed') {
-        this.#pods.holdBack(set, view.pod, { pod: view.key, message: step.message })
+        this.#pods.holdBack(set, view.pod, step.message)
         this.#pods.say(view.pod, 'Warning', 'SidecarResizeFailed', step.message)
       }
       return true
@@ -224,17 +237,16 @@ class Rollouts {
   /** Evicts pods that are to be made anew. */
   async #recreate(
     set: JudgedSidecarSet,
-    { selected }: RolloutRound,
+    due: readonly PodView[],
     isCurrent: () => boolean,
     signal: AbortSignal,
   ): Promise<{ isWhole: boolean }> {
-    const due = selected.filter(({ way }) => way === 'recreate').slice(0, mostEvictions)
-    let left = due.length
-    for (const view of due) {
+    const leaving = due.filter(({ way }) => way === 'recreate').slice(0, mostEvictions)
+    let left = leaving.length
+    for (const view of leaving) {
       if (signal.aborted || !isCurrent() || !this.#options.isAnswering()) break
       const step = await this.recreation.evict(set, view, signal)
-      if (step.is === 'held back')
-        this.#pods.holdBack(set, view.pod, { pod: view.key, message: step.message })
+      if (step.is === 'held back') this.#pods.holdBack(set, view.pod, step.message)
       else left--
     }
     return { isWhole: left === 0 }

@@ -81,6 +81,7 @@ async function aLargeCluster() {
     },
     get: () => Promise.reject(new Error('nothing is read')),
     createSubresource: () => Promise.reject(new Error('nothing is evicted')),
+    list: () => Promise.reject(new Error('nothing is drained here')),
   }
   const options = {
     ...{ client, clock, random: new SeededRandom(), logger: silentLogger, events: { event: () => {} } },

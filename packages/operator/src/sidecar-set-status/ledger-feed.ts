@@ -54,6 +54,11 @@ export class LedgerFeed {
     }
   }
 
+  /** Takes in what a write of ours was answered with, and tells for which SidecarSets that changes something. */
+  setWritten(pod: Pod, before: Pod): void {
+    for (const name of this.ledger.setWritten(pod, before)) this.#changed(name)
+  }
+
   #replay(listener: LedgerListener): void {
     const { sidecarSets, pods } = this.#options
     for (const { metadata } of sidecarSets.store.list()) listener.sidecarSetChanged?.(metadata.name)
@@ -165,6 +170,7 @@ const judgedBy = [
   sidecarSetAnnotations.updatesNativeSidecars,
   sidecarSetAnnotations.tracks,
   sidecarSetAnnotations.assignBy,
+  sidecarSetAnnotations.drainBeforeRestart,
 ]
 
 /** Whether nothing differs that the ledger or a status looks at. */

@@ -7,6 +7,7 @@ import {
   parseRecords,
 } from '@outrigger/injection'
 import { keyOf, type Labels, type Pod } from '@outrigger/kube'
+import { isOutOfService, type OutOfService, serviceOf } from '../pod-service/pod-service.ts'
 import {
   compareRanks,
   matcher,
@@ -64,8 +65,10 @@ export interface PodView {
   readonly way: ChangeWay
   /** Why it waits, although its SidecarSet wants something else. */
   readonly obstacle: string | undefined
-  /** Running and ready, with no hot upgrade half done. */
+  /** Running and ready, with no hot upgrade half done, and not taken out of its Services. */
   readonly isAvailable: boolean
+  /** For which SidecarSet it was taken out of its Services, and how far that is; absent while it is not. */
+  readonly outOfService: OutOfService | undefined
   /** Available, and the node runs the images of the spec. */
   readonly isReady: boolean
   /** The side that a hot upgrade left still runs. */
@@ -107,7 +110,9 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
   const recorded = parseRecords(pod.metadata.annotations?.[podAnnotations.hash])?.get(name)
   const judge = new ConsistencyJudge(pod, name)
   const isHalfDone = hasHalfDoneHotUpgrade(pod, target)
-  const isAvailable = !isHalfDone && isRunningAndReady(pod)
+  const service = serviceOf(pod)
+  const outOfService = isOutOfService(service) ? service : undefined
+  const isAvailable = !isHalfDone && isRunningAndReady(pod) && outOfService === undefined
   const revision = recorded?.controllerRevision
   const isUpdated =
     target.missing === undefined &&
@@ -125,6 +130,7 @@ export function viewOf(pod: Pod, set: JudgedSidecarSet): PodView | undefined {
     way,
     obstacle,
     isAvailable,
+    outOfService,
     isReady: isAvailable && judge.areConsistent(target.containerNames),
     isHalfDone,
     isResettable: isHalfDone && canReset(pod, target, judge),
@@ -151,12 +157,23 @@ export function countsTheSame(left: PodView | undefined, right: PodView | undefi
     left.way === right.way &&
     left.obstacle === right.obstacle &&
     left.isAvailable === right.isAvailable &&
+    drainsTheSame(left, right) &&
     left.isReady === right.isReady &&
     left.isHalfDone === right.isHalfDone &&
     left.isResettable === right.isResettable &&
     left.revision === right.revision &&
     (left.rank === right.rank ||
       (left.rank !== undefined && right.rank !== undefined && compareRanks(left.rank, right.rank) === 0))
+  )
+}
+
+/** A drain goes on when the pod becomes unready, which changes nothing else: it counted as unavailable before. */
+function drainsTheSame(left: PodView, right: PodView): boolean {
+  if (left.outOfService === undefined && right.outOfService === undefined) return true
+  return (
+    left.outOfService?.sidecarSet === right.outOfService?.sidecarSet &&
+    left.outOfService?.drainedAt === right.outOfService?.drainedAt &&
+    isRunningAndReady(left.pod) === isRunningAndReady(right.pod)
   )
 }
 

@@ -37,6 +37,8 @@ export interface SidecarSetTally {
   readonly resizing: ReadonlySet<string>
   /** Keys of pods that wait, although the SidecarSet wants something else. */
   readonly obstructed: ReadonlySet<string>
+  /** Keys of waiting pods that are out of service for this SidecarSet. */
+  readonly draining: ReadonlySet<string>
   /** Keys of pods where the side that a hot upgrade left can be emptied. */
   readonly resettable: ReadonlySet<string>
   /** How many pods say they carry a revision, by its name. */
@@ -186,6 +188,7 @@ class Entry implements SidecarSetTally {
   readonly unsettled = new Set<string>()
   readonly resizing = new Set<string>()
   readonly obstructed = new Set<string>()
+  readonly draining = new Set<string>()
   readonly resettable = new Set<string>()
   readonly revisions = new Map<string, number>()
 
@@ -231,6 +234,9 @@ class Entry implements SidecarSetTally {
     keep(this.unsettled, key, by > 0 && (isResizing || (isUpdated && !isReady)))
     keep(this.resizing, key, by > 0 && isResizing)
     keep(this.obstructed, key, by > 0 && view.obstacle !== undefined)
+    const isDraining =
+      kind === 'waiting' && view.outOfService?.sidecarSet === this.set.sidecarSet.metadata.name
+    keep(this.draining, key, by > 0 && isDraining)
     keep(this.resettable, key, by > 0 && view.isResettable)
     if (revision !== undefined) {
       const count = (this.revisions.get(revision) ?? 0) + by

@@ -1,4 +1,4 @@
-import { sidecarSetUpgradableCondition } from '@outrigger/api'
+import { inServiceGate, sidecarSetUpgradableCondition } from '@outrigger/api'
 import type { Container, ContainerStatus, KubeObject, Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from './pod-annotations.ts'
 
@@ -7,6 +7,8 @@ const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
 
 /** Conditions that are looked at. */
 const conditions: readonly string[] = ['Ready', sidecarSetUpgradableCondition]
+/** And in pods that can be drained. */
+const drainConditions: readonly string[] = [...conditions, inServiceGate, 'ContainersReady']
 
 /**
  * A copy of a pod with what our controllers look at and nothing else, about a tenth of it. Of a pod that carries no
@@ -17,31 +19,41 @@ export function trimmedPod(pod: Pod, texts?: TextPool): Pod {
   const isCarrier = injectedSidecarSets(pod).length > 0
   const { metadata, spec, status } = pod
   const { initContainers, nodeName } = spec
+  const gates = (spec.readinessGates ?? []).map(({ conditionType }) => same(conditionType))
+  const isGated = gates.includes(inServiceGate)
+  const looked = new Set([...(isGated ? drainConditions : conditions), ...gates])
   const statuses = (list: readonly ContainerStatus[]) => list.map((one) => trimmedStatus(one, same))
   const containers = (list: readonly Container[]) => list.map((one) => trimmedContainer(one, same))
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: trimmedMetadata(metadata, same),
+    metadata: {
+      ...trimmedMetadata(metadata, same),
+      ...(isGated && metadata.generation !== undefined && { generation: metadata.generation }),
+    },
     spec: {
       containers: isCarrier ? containers(spec.containers) : [],
       ...(isCarrier && initContainers && { initContainers: containers(initContainers) }),
       ...(nodeName !== undefined && { nodeName: same(nodeName) }),
+      ...(gates.length > 0 && { readinessGates: gates.map((conditionType) => ({ conditionType })) }),
     },
     ...(status && {
       status: {
         ...(status.phase !== undefined && { phase: status.phase }),
         ...(status.conditions && {
           conditions: status.conditions
-            .filter(({ type }) => conditions.includes(type))
-            .map(({ type, status, reason, message, lastTransitionTime }) => ({
+            .filter(({ type }) => looked.has(type))
+            .map(({ type, status, reason, message, lastTransitionTime, lastProbeTime }) => ({
               type: same(type),
               status: same(status),
               ...(reason && { reason: same(reason) }),
               ...(message && { message: same(message) }),
               ...(lastTransitionTime && { lastTransitionTime: same(lastTransitionTime) }),
+              ...(type === inServiceGate && lastProbeTime && { lastProbeTime }),
             })),
         }),
+        ...(isGated &&
+          status.observedGeneration !== undefined && { observedGeneration: status.observedGeneration }),
         ...(isCarrier &&
           status.containerStatuses && { containerStatuses: statuses(status.containerStatuses) }),
         ...(isCarrier &&

@@ -1,15 +1,25 @@
-import { ApiError, type Client, type Patch, type SubresourceOption, type WriteOptions } from '@outrigger/client'
+import {
+  ApiError,
+  type Client,
+  type ListOptions,
+  type Patch,
+  type SubresourceOption,
+  type WriteOptions,
+} from '@outrigger/client'
 import { type ChangeHandler, IndexedStore, type IndexFunction, type Informer } from '@outrigger/controller'
 import {
   applyMergePatch,
   applyStrategicMergePatch,
   builtinSchema,
+  type KubeList,
   type KubeObject, keyOf, type ObjectKey, type ResourceRef } from '@outrigger/kube'
 
 const textOf = ({ namespace, name }: ObjectKey) => (namespace ? `${namespace}/${name}` : name)
 
 /** Objects in memory behind the calls our controllers make, with resource versions and their conflicts. */
-export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' | 'patch' | 'delete' | 'createSubresource'> {
+export class MemoryCluster
+  implements Pick<Client, 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'createSubresource'>
+{
   readonly objects = new Map<string, Map<string, KubeObject>>()
   readonly writes: string[] = []
   #version = 0
@@ -28,6 +38,22 @@ export class MemoryCluster implements Pick<Client, 'get' | 'create' | 'update' |
     const found = this.of(resource).get(textOf(key))
     if (found === undefined) throw notFound(key.name)
     return structuredClone(found) as T
+  }
+
+  async list<T extends KubeObject>(
+    resource: ResourceRef,
+    { namespace }: ListOptions = {},
+  ): Promise<KubeList<T>> {
+    this.refuse('list', resource, namespace ?? '')
+    const items = [...this.of(resource).values()].filter(
+      ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
+    )
+    return {
+      apiVersion: 'v1',
+      kind: `${resource.kind}List`,
+      metadata: { resourceVersion: String(this.#version) },
+      items: structuredClone(items) as T[],
+    }
   }
 
   async create<T extends KubeObject>(resource: ResourceRef, object: unknown): Promise<T> {

@@ -6,6 +6,7 @@ import { ManualClock, settle } from '@outrigger/foundation/testing'
 import { SidecarSetIndex } from '@outrigger/injection'
 import { type ContainerStatus, type ControllerRevision, type KubeObject, keyOf, type Pod, resources } from '@outrigger/kube'
 import { podIndexes } from '../pod-indexes.ts'
+import { createPodServiceController } from '../pod-service/pod-service-controller.ts'
 import { createUpgradableConditionController } from '../sidecar-set-condition/upgradable-condition-controller.ts'
 import { RevisionHistory, revisionIndexes } from '../sidecar-set-history/revision-history.ts'
 import { createSidecarSetHistoryController } from '../sidecar-set-history/sidecar-set-history-controller.ts'
@@ -63,6 +64,7 @@ export class RolloutWorld {
       createSidecarSetController({ ...common, ...admission, feed, history }),
       createSidecarSetHistoryController({ ...common, feed, namespace: 'kruise-system', history }),
       createUpgradableConditionController({ ...common, feed }),
+      createPodServiceController({ ...common, feed }),
     ].map((one) => one.run(controller.signal))
     await settle()
     this.#stop = async () => {
@@ -137,6 +139,11 @@ export class RolloutWorld {
     this.show()
   }
 
+  removeSet(name: string): void {
+    this.cluster.of(outriggerResources.sidecarSets).delete(name)
+    this.show()
+  }
+
   /** The node takes over what the spec says; `broken` names containers that do not start, `left` those it has not got to yet. */
   async node(
     name: string,
@@ -158,14 +165,22 @@ export function served(pod: Pod, broken: readonly string[] = [], left: readonly 
     })
   const containerStatuses = report(pod.spec.containers, pod.status?.containerStatuses)
   const natives = pod.spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always')
-  const isReady = containerStatuses.every(({ ready }) => ready)
-  const others = pod.status?.conditions?.filter(({ type }) => type !== 'Ready') ?? []
+  const areReady = containerStatuses.every(({ ready }) => ready)
+  const others =
+    pod.status?.conditions?.filter(({ type }) => type !== 'Ready' && type !== 'ContainersReady') ?? []
+  const isOpen = ({ conditionType }: { readonly conditionType: string }) =>
+    others.some(({ type, status }) => type === conditionType && status === 'True')
+  const isReady = areReady && (pod.spec.readinessGates ?? []).every(isOpen)
   return {
     ...pod,
     status: {
       ...pod.status,
       phase: 'Running',
-      conditions: [...others, { type: 'Ready', status: isReady ? 'True' : 'False' }],
+      conditions: [
+        ...others,
+        { type: 'ContainersReady', status: areReady ? 'True' : 'False' },
+        { type: 'Ready', status: isReady ? 'True' : 'False' },
+      ],
       containerStatuses,
       ...(natives && { initContainerStatuses: report(natives, pod.status?.initContainerStatuses) }),
     },
