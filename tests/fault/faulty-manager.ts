@@ -1,7 +1,7 @@
 import type { Client } from '@outrigger/client'
 import type { Clock } from '@outrigger/foundation'
 import { createManager } from '@outrigger/operator'
-import type { TestCluster } from '@outrigger/testkit'
+import type { TestApiServer } from '@outrigger/testkit'
 import { fixedCertificate } from '@outrigger/webhook'
 
 /** A manager in this process whose calls go through what the test puts before them. */
@@ -11,7 +11,7 @@ export interface FaultyManager {
 
 /** Starts one; resolves when its webhooks are registered. */
 export async function startFaultyManager(
-  cluster: TestCluster,
+  cluster: TestApiServer,
   options: { readonly faults?: (client: Client) => Client; readonly clock?: Clock } = {},
 ): Promise<FaultyManager> {
   const { faults = (client: Client) => client, clock = cluster.clock } = options
