@@ -3,6 +3,7 @@ import { Command, CommanderError, type Option } from 'commander'
 import { inUserWords } from './cluster/cluster-session.ts'
 import { addApiServerCommand } from './commands/apiserver.ts'
 import { addCompletionCommand } from './commands/completion.ts'
+import { addConformanceCommand } from './commands/conformance.ts'
 import { addControlPlaneCommand } from './commands/control-plane.ts'
 import { addDownCommand } from './commands/down.ts'
 import { addExplainCommand } from './commands/explain.ts'
@@ -74,6 +75,7 @@ const commands = [
   addPlanCommand,
   addRolloutCommand,
   addLintCommand,
+  addConformanceCommand,
   addCompletionCommand,
   addHelpCommand,
 ]
