@@ -41,6 +41,16 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^2 +canary-agent-\S+ \(current\) +v2 +1 +agent=busybox:1\.37$/m,
     /^sidecarset "canary-agent" successfully rolled out$/m,
   ],
+  tracks: [
+    /^sidecarset "lane-agent" successfully rolled out \[tracks: steady 4 of 4, on none 2 of 2\]$/m,
+    /^sidecarset "lane-agent" successfully rolled out \[tracks: steady 3 of 3, second 1 of 1, on none 2 of 2\]$/m,
+    /^ {4}second +customVersion v2 +25% of all pods +1 pod, 1 of them with it, 1 of those ready$/m,
+    /; on track second \(customVersion v2\), with 25% of all pods, decided by its name default\/store-5$/m,
+    /^store-1 +busybox:1\.37$/m,
+    /^store-4 +busybox:1\.35$/m,
+    /^store-5 +busybox:1\.36$/m,
+    /^sidecarset "lane-agent" successfully rolled out$/m,
+  ],
   'filebeat-echo-server': [
     /create a SidecarSetResourceBinding in namespace kube-system/,
     / stderr F .*Server is listening on :8080$/m,
