@@ -16,7 +16,7 @@ import {
   type Pod,
   resources,
 } from '@outrigger/kube'
-import { readRelease } from '@outrigger/operator'
+import { readRelease, readResizeSupport } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { recordedContents } from '../rollout/revision-history.ts'
 import type { RecordedContents } from '../rollout/rollout-state.ts'
@@ -27,8 +27,9 @@ type AskingClient = Client & Pick<ClusterClient, 'raw'>
 /** What a live cluster says about everything that decides on injection, at about one moment. */
 export async function readPicture(client: AskingClient): Promise<ClusterPicture> {
   const { nodeTypeLabel, nodeType } = virtualNodeNames
-  const [release, sidecarSets, bindings, namespaces, nodes] = await Promise.all([
+  const [release, canResizePods, sidecarSets, bindings, namespaces, nodes] = await Promise.all([
     readRelease(client),
+    readResizeSupport(client),
     listAll<SidecarSet>(client, outriggerResources.sidecarSets),
     // A cluster may have SidecarSets without resource bindings; then nothing is granted.
     listAll<SidecarSetResourceBinding>(client, outriggerResources.sidecarSetResourceBindings).catch(
@@ -46,6 +47,7 @@ export async function readPicture(client: AskingClient): Promise<ClusterPicture>
     bindings,
     namespace: (name) => ({ name, labels: labelsByNamespace.get(name) }),
     isVirtualNode: (name) => virtualNodes.has(name),
+    canResizePods,
   }
 }
 

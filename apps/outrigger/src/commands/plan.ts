@@ -44,7 +44,7 @@ async function plan(settings: PlanSettings, environment: Environment): Promise<v
     const previews: UpdatePreview[] = []
     for (const { next, current } of changes) {
       const contents = current && (await readContents(client, current))
-      previews.push(previewUpdate(next, current, pods, picture.namespace, contents))
+      previews.push(previewUpdate(next, current, pods, picture.namespace, contents, picture.canResizePods))
     }
     const paint = paintFor(environment)
     environment.writeOut(

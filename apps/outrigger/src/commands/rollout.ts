@@ -1,4 +1,4 @@
-import { outriggerResources, type SidecarSet, tracksOf } from '@outrigger/api'
+import { changePolicies, outriggerResources, type SidecarSet, tracksOf } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { revisionNameOf } from '@outrigger/injection'
 import { formatYaml } from '@outrigger/kube'
@@ -30,6 +30,7 @@ import {
   rolloutProgress,
   withAbsence,
   withTracks,
+  withWays,
 } from '../rollout/rollout-progress.ts'
 import { judgeRollout, keptBack, type RolloutState } from '../rollout/rollout-state.ts'
 import { parseChoice, parseNumber } from '../settings.ts'
@@ -154,7 +155,7 @@ async function followStatus(
     const sidecarSet = await readSidecarSet(client, name)
     const state = await stateIfNeeded(client, sidecarSet)
     const kept = hasSelector(sidecarSet) && state ? keptBack(state) : undefined
-    const now = withTracks(rolloutProgress(sidecarSet, kept), state)
+    const now = withWays(withTracks(rolloutProgress(sidecarSet, kept), state), sidecarSet, state)
     const absence = now.isDone ? undefined : await managerAbsence(client, clock)
     screen.show(absence === undefined ? now : withAbsence(now, absence))
     if (now.isDone || !watch) break
@@ -169,14 +170,17 @@ async function followStatus(
   }
 }
 
-/** Judged by the pods where there are a selector or tracks; without them, status says enough. */
+/** Judged by the pods where there are a selector, tracks or policies; without them, status says enough. */
 async function stateIfNeeded(
   client: ClusterSession['client'],
   sidecarSet: SidecarSet,
 ): Promise<RolloutState | undefined> {
-  return hasSelector(sidecarSet) || tracksOf(sidecarSet).length > 0
-    ? readState(client, sidecarSet)
-    : undefined
+  return hasSelector(sidecarSet) || needsContents(sidecarSet) ? readState(client, sidecarSet) : undefined
+}
+
+/** Whether what pods carry decides how they stand. */
+function needsContents(sidecarSet: SidecarSet): boolean {
+  return tracksOf(sidecarSet).length > 0 || changePolicies(sidecarSet) !== undefined
 }
 
 function hasSelector({ spec }: SidecarSet): boolean {
@@ -187,9 +191,9 @@ async function readState(client: ClusterSession['client'], sidecarSet: SidecarSe
   const [picture, pods, contents] = await Promise.all([
     readPicture(client),
     readPods(client),
-    tracksOf(sidecarSet).length > 0 ? readContents(client, sidecarSet) : undefined,
+    needsContents(sidecarSet) ? readContents(client, sidecarSet) : undefined,
   ])
-  return judgeRollout(sidecarSet, pods, picture.namespace, contents)
+  return judgeRollout(sidecarSet, pods, picture.namespace, contents, picture.canResizePods)
 }
 
 async function whyNot(client: ClusterSession['client'], sidecarSet: SidecarSet): Promise<string> {
@@ -215,13 +219,14 @@ function screenFor(
     : linewise(environment, ({ text }) => text)
 }
 
-function statusObject({ sidecarSet, isDone, text, counts, tracks, blocker }: RolloutProgress): object {
+function statusObject({ sidecarSet, isDone, text, counts, tracks, ways, blocker }: RolloutProgress): object {
   return {
     sidecarSet,
     isDone,
     message: text,
     ...counts,
     ...(tracks && { tracks }),
+    ...(ways && { ways }),
     ...(blocker && { blocker }),
   }
 }

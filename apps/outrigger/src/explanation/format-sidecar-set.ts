@@ -2,6 +2,7 @@ import type { PodFate } from '@outrigger/operator'
 import { countOf } from '../rendering/count.ts'
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
+import { wayWords } from '../rollout/change-way.ts'
 import type { PodProgress, RolloutState } from '../rollout/rollout-state.ts'
 import { section } from './format-injection.ts'
 import type { NeededReference, SidecarSetExplanation } from './sidecar-set-explanation.ts'
@@ -20,6 +21,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
     isObserved,
     managerAbsence,
     rollout,
+    changes,
     missing,
     leftAlone,
     references,
@@ -35,6 +37,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
         ['Injection', injection],
         ['Manager away', withoutManager.text],
         ['Update', strategyText(rollout)],
+        ...(changes === undefined ? [] : [['Changes', changes]]),
         [
           'Pods',
           `${rollout.matched} carrying it, ${rollout.updated} of them up to date, ${rollout.updatedReady} of those ready`,
@@ -70,7 +73,7 @@ function strategyText({
 }: RolloutState): string {
   if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
   const parts = [
-    `in place${isPaused ? ', paused' : ''}`,
+    `${waysText(pods)}${isPaused ? ', paused' : ''}`,
     `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${countOf(matched, 'pod')}`,
   ]
   const isDone = updated === matched
@@ -83,6 +86,12 @@ function strategyText({
   if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')
+}
+
+/** How pods that are behind come to the new content. */
+function waysText(pods: readonly PodProgress[]): string {
+  const ways = new Set(pods.flatMap(({ way }) => (way === 'wait' ? [] : wayWords[way])))
+  return ways.size === 0 ? 'in place' : [...ways].join(', ')
 }
 
 function trackTable({ tracks }: RolloutState): string {

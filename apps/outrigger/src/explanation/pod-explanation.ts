@@ -14,6 +14,7 @@ import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
 import { podTargets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { countOf } from '../rendering/count.ts'
+import { wayWords } from '../rollout/change-way.ts'
 import { unmetGates } from '../rollout/pod-readiness.ts'
 import { judgeRollout, type RecordedContents } from '../rollout/rollout-state.ts'
 import { failurePolicyOf } from './failure-policy.ts'
@@ -220,15 +221,16 @@ function updateOf(
   pods: readonly Pod[],
   recorded: RecordedContents | undefined,
 ): string {
-  const state = judgeRollout(sidecarSet, pods, picture.namespace, recorded)
+  const state = judgeRollout(sidecarSet, pods, picture.namespace, recorded, picture.canResizePods)
   const progress = state.pods.find((one) => one.pod === keyOf(pod))
   if (progress === undefined)
     return 'never: selector or namespace do not match any more, or the pod has ended'
+  const way = wayWords[progress.way === 'wait' ? 'images' : progress.way]
   const intro = {
     current: 'up to date',
     changing: 'changing now',
-    waiting: 'in place, soon',
-    'held back': 'in place, held back',
+    waiting: `${way}, soon`,
+    'held back': `${way}, held back`,
     recreate: 'not in place',
   }[progress.standing]
   return `${intro}: ${progress.reason}`

@@ -10,6 +10,7 @@ import { compileSidecarSet, isActive, matchSidecarSet } from '@outrigger/injecti
 import { describeLabelSelector, isRecord, keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
+import { policyText } from '../rollout/change-way.ts'
 import { judgeRollout, type RecordedContents, type RolloutState } from '../rollout/rollout-state.ts'
 import { type FailurePolicyStory, failurePolicyOf } from './failure-policy.ts'
 import { whyLeftAlone } from './left-alone.ts'
@@ -34,6 +35,8 @@ export interface SidecarSetExplanation {
   /** Why nobody seems to manage it; absent when somebody does. */
   readonly managerAbsence?: string
   readonly rollout: RolloutState
+  /** What becomes of running pods, class by class; absent where nothing is said. */
+  readonly changes?: string
   /** Running pods that match, could be injected and do not carry it, as `namespace/name`. */
   readonly missing: readonly string[]
   /** Pods that match and are never injected, by namespace. */
@@ -81,6 +84,7 @@ export function explainSidecarSet(
     const before = counted.get(namespace)?.pods ?? 0
     if (reason !== undefined) counted.set(namespace, { namespace, pods: before + 1, reason })
   }
+  const changes = policyText(sidecarSet)
   const namespaceSelector = namespaceSelectorOf(spec)
   return {
     sidecarSet: metadata.name,
@@ -90,7 +94,8 @@ export function explainSidecarSet(
     withoutManager: failurePolicyOf(sidecarSet),
     isObserved: (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0),
     ...(managerAbsence !== undefined && { managerAbsence }),
-    rollout: judgeRollout(sidecarSet, pods, picture.namespace, recorded),
+    rollout: judgeRollout(sidecarSet, pods, picture.namespace, recorded, picture.canResizePods),
+    ...(changes !== undefined && { changes }),
     missing: without.filter((pod) => leftAloneReason(pod) === undefined).map(keyOf),
     leftAlone: [...counted.values()],
     references: neededReferences(sidecarSet, picture),

@@ -190,7 +190,16 @@ function annotationFindings(manifest: Manifest, { metadata, spec }: SidecarSet):
       warning(annotation, `${JSON.stringify(value)} counts as ${fallback}; write ${known.join(' or ')}`),
     ]
   })
-  const { failurePolicy } = sidecarSetAnnotations
+  const { failurePolicy, onImageChange, onResourcesChange, onOtherChange } = sidecarSetAnnotations
+  if (spec.updateStrategy?.type === 'NotUpdate')
+    for (const annotation of [onImageChange, onResourcesChange, onOtherChange])
+      if (metadata.annotations?.[annotation] !== undefined)
+        findings.push(
+          warning(
+            annotation,
+            'has no effect: updateStrategy.type NotUpdate changes no running pod; remove one of the two',
+          ),
+        )
   if (metadata.annotations?.[failurePolicy] === 'Ignore' && isForVirtualNodes(spec))
     findings.push(
       warning(

@@ -28,6 +28,8 @@ export interface ClusterPicture {
   /** Facts of a namespace; of one that no manifest describes only its name is known. */
   namespace(name: string): NamespaceFacts
   isVirtualNode(nodeName: string): boolean
+  /** Whether the API server resizes pods in place. Left out: not known, and taken for granted. */
+  readonly canResizePods?: boolean
 }
 
 const group = 'apps.kruise.io/'

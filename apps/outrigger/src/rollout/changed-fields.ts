@@ -1,5 +1,13 @@
-import { type SidecarSet, type SidecarSetSpec, sidecarSetAnnotations } from '@outrigger/api'
+import {
+  changePolicies,
+  fieldClass,
+  type SidecarSet,
+  type SidecarSetSpec,
+  updatesNativeSidecars,
+  wayOfChange,
+} from '@outrigger/api'
 import { deepEqual, isRecord } from '@outrigger/kube'
+import { type MovingWay, wayWords } from './change-way.ts'
 
 /** One field in which two contents of a SidecarSet differ. */
 export interface ChangedField {
@@ -9,8 +17,11 @@ export interface ChangedField {
   readonly before?: unknown
   /** Absent where the field was removed. */
   readonly after?: unknown
-  /** What it takes to reach a pod: nothing but an image can change while the pod runs; `no pod` is asked for it at all. */
-  readonly reaches: 'in place' | 'on recreation' | 'no pod'
+  /**
+   * What it takes to reach a pod: `in place` and `resized in place` while the pod runs, `made anew` by a rollout, `on recreation`
+   * whenever somebody makes it anew; `no pod` is asked for it at all.
+   */
+  readonly reaches: (typeof wayWords)[MovingWay] | 'on recreation' | 'no pod'
 }
 
 /** The fields that end up in pods; all others tell the manager what to do. */
@@ -24,11 +35,16 @@ const podFields: ReadonlySet<string> = new Set([
 
 /** Where a SidecarSet differs from what its spec was before, in the order of the fields' names; null and empty count as absent. */
 export function changedFields(before: SidecarSetSpec, after: SidecarSet): ChangedField[] {
-  return differences(before, after.spec, ['spec'])
+  const found = differences(before, after.spec, ['spec'])
+  const reachOf = reachesBy(
+    found.map(({ steps }) => steps),
+    after,
+  )
+  return found
     .map(({ steps, ...change }) => ({
       field: steps.reduce((path, step) => `${path}${step.startsWith('[') ? '' : '.'}${step}`),
       ...change,
-      reaches: reachOf(steps, after),
+      reaches: reachOf(steps),
     }))
     .filter((change) => change.reaches !== 'no pod' || !isSameSwitch(change))
 }
@@ -41,7 +57,7 @@ function isSameSwitch({ before = false, after = false }: Pick<ChangedField, 'bef
 /** Fields that keep a running pod, which has the content `before`, from taking the present one in place. */
 export function fieldsForNewPods(before: SidecarSetSpec, after: SidecarSet): string[] {
   return changedFields(before, after)
-    .filter(({ reaches }) => reaches === 'on recreation')
+    .filter(({ reaches }) => reaches === 'on recreation' || reaches === 'made anew')
     .map(({ field }) => field)
 }
 
@@ -51,15 +67,48 @@ interface Difference {
   readonly after?: unknown
 }
 
-function reachOf(
-  [, field = '', , last, ...deeper]: readonly string[],
+type Steps = readonly string[]
+
+/** How the fields of one change reach pods: where the SidecarSet has policies, the class of the whole decides. */
+function reachesBy(all: readonly Steps[], after: SidecarSet): (steps: Steps) => ChangedField['reaches'] {
+  const policies = changePolicies(after)
+  if (policies === undefined || after.spec.updateStrategy?.type === 'NotUpdate')
+    return (steps) => reachByHashes(steps, after)
+  const classes = all.filter(isInPods).map((steps) => classOf(steps, after))
+  const changeClass =
+    (['other', 'resources', 'images'] as const).find((one) => classes.includes(one)) ?? 'none'
+  const way = wayOfChange({ changeClass, hasNewImages: classes.includes('images') }, policies)
+  return (steps) => {
+    if (!isInPods(steps)) return 'no pod'
+    if (way === 'wait') return 'on recreation'
+    return way === 'resize' && classOf(steps, after) === 'images' ? wayWords.images : wayWords[way]
+  }
+}
+
+function isInPods([, field = '']: Steps): boolean {
+  return podFields.has(field)
+}
+
+function classOf([, list = '', item = '', ...path]: Steps, { metadata, spec }: SidecarSet) {
+  // Annotations that are patched into pods go along with whatever else reaches them.
+  if (list === 'patchPodMetadata') return 'none'
+  if (list !== 'containers' && list !== 'initContainers') return 'other'
+  const container = spec[list]?.find(({ name }) => item === `[${name}]`)
+  if (container === undefined) return 'other'
+  return fieldClass(list, path, container, { updatesNativeSidecars: updatesNativeSidecars({ metadata }) })
+}
+
+/** Without policies nothing but an image can change while the pod runs. */
+function reachByHashes(
+  [, field = '', , last, ...deeper]: Steps,
   { metadata, spec }: SidecarSet,
 ): ChangedField['reaches'] {
   if (!podFields.has(field)) return 'no pod'
   if (last !== 'image' || deeper.length > 0 || spec.updateStrategy?.type === 'NotUpdate')
     return 'on recreation'
-  const movesNative = metadata.annotations?.[sidecarSetAnnotations.updatesNativeSidecars] === 'true'
-  return field === 'containers' || (field === 'initContainers' && movesNative) ? 'in place' : 'on recreation'
+  return field === 'containers' || (field === 'initContainers' && updatesNativeSidecars({ metadata }))
+    ? 'in place'
+    : 'on recreation'
 }
 
 function differences(before: unknown, after: unknown, steps: readonly string[]): Difference[] {

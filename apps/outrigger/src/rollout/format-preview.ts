@@ -21,7 +21,9 @@ export function formatPreview(preview: UpdatePreview, paint: Paint): string {
   }[change]
   const notes: Readonly<Record<string, string>> = {
     'in place': `images change in running pods, at most ${atOnce} at once`,
-    'held back': 'could change in place, and may not yet',
+    'resized in place': `cpu and memory change in running pods, images with them, at most ${atOnce} at once`,
+    'made anew': `a manager with --recreate-pods evicts them for their owners to make new ones, at most ${atOnce} away at once`,
+    'held back': 'could change now, and may not yet',
     'on recreation': 'carry it, and change when they are recreated',
     'newly matched': 'get it when they are recreated',
     'no longer matched': 'carry it, and keep what they have',
@@ -65,6 +67,8 @@ function changesText(changes: readonly ChangedField[], paint: Paint): string {
   if (changes.length === 0) return ''
   const notes = {
     'in place': paint.added('reaches running pods'),
+    'resized in place': paint.added('resizes running pods'),
+    'made anew': paint.warning('has pods made anew'),
     'on recreation': paint.warning('reaches new pods only'),
     'no pod': paint.faint('changes no pod'),
   }

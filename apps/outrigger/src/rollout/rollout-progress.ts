@@ -1,8 +1,9 @@
-import type { SidecarSet } from '@outrigger/api'
+import { changePolicies, type SidecarSet } from '@outrigger/api'
 import { UserError } from '@outrigger/foundation'
 import { type PodFate, partitionOf } from '@outrigger/operator'
 import { countOf } from '../rendering/count.ts'
 import type { Progress } from '../rendering/progress-bar.ts'
+import { wayWords } from './change-way.ts'
 import type { RolloutState } from './rollout-state.ts'
 import { type TrackCount, trackSummary } from './track-count.ts'
 
@@ -28,6 +29,8 @@ export interface RolloutProgress {
   }
   /** How the pods are divided; absent without tracks. */
   readonly tracks?: readonly TrackCount[]
+  /** How the pods that are behind come to the new content; absent without policies for changes. */
+  readonly ways?: readonly { readonly way: string; readonly pods: number }[]
   /** Why nothing moves, as the manager says it in the condition `Progressing`; absent while it does not. */
   readonly blocker?: { readonly reason: string; readonly message: string }
 }
@@ -130,6 +133,24 @@ export function withTracks(progress: RolloutProgress, state: RolloutState | unde
     note: `${progress.note}, ${summary}`,
     tracks: state.tracks,
   }
+}
+
+/** The same, with how the pods that are behind come to the new content; unchanged where its SidecarSet says nothing of that. */
+export function withWays(
+  progress: RolloutProgress,
+  sidecarSet: SidecarSet,
+  state: RolloutState | undefined,
+): RolloutProgress {
+  if (state === undefined || changePolicies(sidecarSet) === undefined) return progress
+  const behind = state.pods.filter(({ fate }) => !settled.includes(fate) && fate !== 'settling')
+  const words = { ...wayWords, wait: 'waiting for their next recreation' }
+  const ways = Object.entries(words).flatMap(([way, text]) => {
+    const count = behind.filter((pod) => pod.way === way).length
+    return count === 0 ? [] : [{ way: text, pods: count }]
+  })
+  if (ways.length === 0) return { ...progress, ways }
+  const summary = ways.map(({ way, pods }) => `${pods} ${way}`).join(', ')
+  return { ...progress, text: `${progress.text} [pods: ${summary}]`, ways }
 }
 
 /** What becomes of pods that nothing is waited for. */

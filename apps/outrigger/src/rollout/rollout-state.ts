@@ -1,4 +1,11 @@
-import { drainTimeOf, type SidecarSet, type SidecarSetSpec, sidecarSetAnnotations } from '@outrigger/api'
+import {
+  type ChangeWay,
+  changePolicies,
+  drainTimeOf,
+  type SidecarSet,
+  type SidecarSetSpec,
+  sidecarSetAnnotations,
+} from '@outrigger/api'
 import { type NamespaceFacts, type RevisionSource, revisionNameOf } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { compileLabelSelector, type IntOrString, type Labels, SelectorError } from '@outrigger/kube'
@@ -14,6 +21,7 @@ import {
 } from '@outrigger/operator'
 import { describeGap } from '../explanation/sidecar-set-verdict.ts'
 import { countOf } from '../rendering/count.ts'
+import { waySentences } from './change-way.ts'
 import { fieldsForNewPods } from './changed-fields.ts'
 import { whyNotReady } from './pod-readiness.ts'
 import { type TrackCount, trackCounts } from './track-count.ts'
@@ -25,6 +33,8 @@ export interface PodProgress {
   readonly standing: 'current' | 'changing' | 'waiting' | 'held back' | 'recreate'
   /** The same as the manager's own word. */
   readonly fate: PodFate
+  /** How it comes to what it should have; `wait` where it has it. */
+  readonly way: ChangeWay
   readonly isReady: boolean
   /** Name of the revision it carries; empty where none is recorded. */
   readonly revision: string
@@ -78,19 +88,24 @@ export interface RecordedContents extends RevisionSource {
   get(name: string): SidecarSetSpec | undefined
 }
 
-const hashesAlone = { recordedContent: () => undefined, canResize: () => true, canEvict: () => true }
-
 /**
- * Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster; `recorded` helps to name the
- * fields that no running pod can take.
+ * Puts the manager's own judgement of a rollout into words. `pods` may be all pods of the cluster; `recorded` tells what
+ * pods carry, and so the class of their change; `canResize` whether the API server resizes pods. The manager is taken to be
+ * allowed to evict pods.
  */
 export function judgeRollout(
   sidecarSet: SidecarSet,
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
   recorded?: RecordedContents,
+  canResize = true,
 ): RolloutState {
-  const changes = recorded && { ...hashesAlone, history: recorded }
+  const changes = recorded && {
+    history: recorded,
+    recordedContent: (_: SidecarSet, revision: string) => recorded.get(revision),
+    canResize: () => canResize,
+    canEvict: () => true,
+  }
   const picture = pictureRollout(sidecarSet, pods, (name) => namespaceOf(name).labels, changes)
   const { tally } = picture
   // Asked for also while nothing moves: the arithmetic is worth knowing then, too.
@@ -135,6 +150,7 @@ function progressOf(
       pod: view.key,
       standing,
       fate,
+      way: view.way,
       isReady: view.isReady,
       revision: view.revision ?? '',
       ...(track !== undefined && { track }),
@@ -173,7 +189,7 @@ function standingOf(
         reason: `an earlier image of ${pending.join(', ')} is still on its way`,
       }
     case 'moves-now':
-      return { standing: 'waiting', reason: 'its turn comes next' }
+      return { standing: 'waiting', reason: `its turn comes next${wayText(view.way)}` }
     case 'draining':
       return {
         standing: 'changing',
@@ -201,7 +217,7 @@ function standingOf(
     case 'not-upgradable':
       return {
         standing: 'recreate',
-        reason: `more than images changed${changedText(view.target.content, recorded?.get(view.revision ?? ''))}, which no running pod can take: recreate the pod`,
+        reason: `more than images changed${changedText(view.target.content, recorded?.get(view.revision ?? ''))}, ${whyWaiting(sidecarSet, view)}: recreate the pod`,
       }
     case 'unrecorded': {
       const { track, missing } = view.target
@@ -222,6 +238,17 @@ function drainNote(view: PodView, sidecarSet: SidecarSet): string | undefined {
   return exemption === 'made before'
     ? 'without drain: made before its SidecarSet asked for one'
     : `drained for ${sidecarSet.metadata.annotations?.[sidecarSetAnnotations.drainBeforeRestart]} first`
+}
+
+function wayText(way: ChangeWay): string {
+  return way === 'wait' || way === 'images' ? '' : `: ${waySentences[way]}`
+}
+
+function whyWaiting(sidecarSet: SidecarSet, { obstacle }: PodView): string {
+  if (obstacle !== undefined) return obstacle
+  return changePolicies(sidecarSet) === undefined
+    ? 'which no running pod can take'
+    : 'and its SidecarSet has that wait'
 }
 
 /** How many fields a sentence names. */

@@ -8,6 +8,7 @@ import {
 } from '@outrigger/injection'
 import { keyOf, type Pod } from '@outrigger/kube'
 import { injectedSidecarSets } from '@outrigger/operator'
+import { type MovingWay, wayWords } from './change-way.ts'
 import { type ChangedField, changedFields } from './changed-fields.ts'
 import { judgeRollout, type PodProgress, type RecordedContents } from './rollout-state.ts'
 import type { TrackCount } from './track-count.ts'
@@ -17,7 +18,7 @@ export interface PodEffect {
   /** `namespace/name`. */
   readonly pod: string
   readonly effect:
-    | 'in place'
+    | (typeof wayWords)[MovingWay]
     | 'held back'
     | 'on recreation'
     | 'newly matched'
@@ -50,13 +51,16 @@ export function previewUpdate(
   pods: readonly Pod[],
   namespaceOf: (name: string) => NamespaceFacts,
   recorded?: RecordedContents,
+  canResize = true,
 ): UpdatePreview {
   const { name } = next.metadata
-  const rollout = judgeRollout(next, pods, namespaceOf, recorded)
+  const rollout = judgeRollout(next, pods, namespaceOf, recorded, canResize)
   const progress = new Map(rollout.pods.map((one) => [one.pod, one]))
   const compiled = compileSidecarSet(next)
   const totals: Record<PodEffect['effect'] | 'not selected', number> = {
     'in place': 0,
+    'resized in place': 0,
+    'made anew': 0,
     'held back': 0,
     'on recreation': 0,
     'newly matched': 0,
@@ -106,13 +110,20 @@ function strangerEffect(
     : undefined
 }
 
-function carrierEffect({ standing, fate, track, reason, drain }: PodProgress, atOnce: number): Effect {
+const differing: Readonly<Record<MovingWay, string>> = {
+  images: 'only images differ',
+  resize: 'nothing but cpu, memory and images differs',
+  recreate: 'it needs a new pod',
+}
+
+function carrierEffect({ standing, fate, way, track, reason, drain }: PodProgress, atOnce: number): Effect {
+  const moving = way === 'wait' ? 'images' : way
   const notes = [
-    'only images differ',
+    differing[moving],
     ...(track === undefined ? [] : [`on track ${track}`]),
     ...(drain === undefined ? [] : [drain]),
   ]
-  const inPlace: Effect = { effect: 'in place', reason: notes.join('; ') }
+  const inPlace: Effect = { effect: wayWords[moving], reason: notes.join('; ') }
   // Waiting for one's turn is no obstacle, as long as turns come.
   if (fate === 'waits-for-budget' && atOnce > 0) return inPlace
   switch (standing) {
@@ -129,8 +140,8 @@ function carrierEffect({ standing, fate, track, reason, drain }: PodProgress, at
 }
 
 function hasSameSpec(current: SidecarSet, next: SidecarSet): boolean {
-  const { tracks, assignBy } = sidecarSetAnnotations
-  const isSame = [tracks, assignBy].every(
+  const { tracks, assignBy, onImageChange, onResourcesChange, onOtherChange } = sidecarSetAnnotations
+  const isSame = [tracks, assignBy, onImageChange, onResourcesChange, onOtherChange].every(
     (key) => current.metadata.annotations?.[key] === next.metadata.annotations?.[key],
   )
   if (!isSame) return false
