@@ -38,7 +38,8 @@ export const sidecarSetAnnotations = {
   failurePolicy: 'outrigger.dev/failure-policy',
   /**
    * Ours: `evict` has pods that were created without the SidecarSet, because no webhook answered, evicted within
-   * maxUnavailable, if the manager may. `report`, or nothing: an event tells of them.
+   * maxUnavailable, if the manager may. `evict-all` takes those along that run without it for any other reason, such as being
+   * older than it. `report`, or nothing: an event tells of pods that were missed.
    */
   missedPods: 'outrigger.dev/missed-pods',
   /** Ours: how long pods stay out of their Services' endpoints before sidecars restart in place; see `drainTimeOf`. */

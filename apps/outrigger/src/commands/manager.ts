@@ -75,7 +75,7 @@ export function addManagerCommand(program: Command, environment: Environment): v
     )
     .option(
       '--evict-missed-pods',
-      'evict pods that were created while no webhook answered, where their SidecarSet says outrigger.dev/missed-pods: evict',
+      'evict pods that were created while no webhook answered, where their SidecarSet says outrigger.dev/missed-pods: evict, and older ones where it says evict-all',
       false,
     )
     .option(

@@ -173,10 +173,10 @@ function legacySidecarSetFindings(manifest: Manifest): Finding[] {
   return findings
 }
 
-/** Annotations of ours that know two words each, and the word that any other counts as. */
+/** Annotations of ours that know a few words each, and the word that any other counts as. */
 const words: readonly (readonly [annotation: string, known: readonly string[], fallback: string])[] = [
   [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
-  [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+  [sidecarSetAnnotations.missedPods, ['evict', 'evict-all', 'report'], 'report'],
   [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
 ]
 

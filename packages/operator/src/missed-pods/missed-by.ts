@@ -10,6 +10,13 @@ export interface MissedFacts {
   readonly managerNamespace: string
   namespaceLabels(namespace: string): Labels | undefined
   isVirtualNode(name: string): boolean
+  /** Whether any SidecarSet takes in pods from before it: see `takesInRunningPods`. */
+  readonly areRunningPodsTaken: boolean
+}
+
+/** Whether a SidecarSet wants pods, too, that were not to get it when they were created: ones from before it selected them. */
+export function takesInRunningPods({ metadata }: SidecarSet): boolean {
+  return metadata.annotations?.[sidecarSetAnnotations.missedPods] === 'evict-all'
 }
 
 /** Kubelets set it on the pods they make from files: no webhook changes those. */
@@ -29,12 +36,14 @@ function selectsSince({ creationTimestamp = '', annotations }: SidecarSet['metad
 
 /**
  * Names of the SidecarSets whose webhook should have been asked about a pod and was not: they have selected such pods since before it was created, and
- * it carries no SidecarSet at all. One that carries others was asked about: what it lacks, it was not to get then. Whether the
- * pod has ended is not looked at. Pods of virtual nodes are not created unasked, and have an audit of their own.
+ * it carries no SidecarSet at all. One that carries others was asked about: what it lacks, it was not to get then. A SidecarSet
+ * that takes in running pods misses all that lack it. Whether the pod has ended is not looked at. Pods of virtual nodes are not created unasked, and have an audit of their own.
  */
 export function missedBy(pod: Pod, facts: MissedFacts): readonly string[] {
   const { namespace: name = '', annotations, creationTimestamp = '' } = pod.metadata
-  if (injectedSidecarSets(pod).length > 0 || annotations?.[mirrorAnnotation] !== undefined) return []
+  const carried = injectedSidecarSets(pod)
+  if (carried.length > 0 && !facts.areRunningPodsTaken) return []
+  if (annotations?.[mirrorAnnotation] !== undefined) return []
   const { nodeName } = pod.spec
   if (hasVirtualNodeLabel(pod) || (nodeName !== undefined && facts.isVirtualNode(nodeName))) return []
   const labels = facts.namespaceLabels(name)
@@ -42,7 +51,11 @@ export function missedBy(pod: Pod, facts: MissedFacts): readonly string[] {
   if (name === facts.managerNamespace || labels?.['control-plane'] !== undefined) return []
   const { selected } = selectSidecarSets(pod, { sidecarSets: facts.sidecarSets, namespace: { name, labels } })
   const createdAt = parseTime(creationTimestamp)
+  const wasMissed = ({ metadata }: SidecarSet) =>
+    carried.length === 0 && createdAt - selectsSince(metadata) > youth
   return selected
-    .filter(({ metadata }) => createdAt - selectsSince(metadata) > youth)
+    .filter((sidecarSet) =>
+      takesInRunningPods(sidecarSet) ? !carried.includes(sidecarSet.metadata.name) : wasMissed(sidecarSet),
+    )
     .map(({ metadata }) => metadata.name)
 }

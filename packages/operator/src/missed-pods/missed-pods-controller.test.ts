@@ -157,6 +157,30 @@ describe('pods that were created while no webhook answered', () => {
     expect(controller.missed).toBe(0)
   })
 
+  it('from before the SidecarSet go where it takes them in, and stay again once it does not', async () => {
+    const old = (name: string) => {
+      const young = webPod(name)
+      return { ...young, metadata: { ...young.metadata, creationTimestamp: '2025-12-31T00:00:00Z' } }
+    }
+    sidecarSets.put(agent('evict'))
+    for (const name of ['a', 'b']) pods.put(old(name))
+    await start()
+    await clock.advance(10_000)
+    expect(controller.missed).toBe(0)
+
+    sidecarSets.put(agent('evict-all'))
+    await clock.advance(10_000)
+    expect(evicted).toHaveLength(1)
+    expect(controller.missed).toBe(1)
+    expect(said.at(-1)?.message).toContain('created before it selected them')
+
+    sidecarSets.put(agent('evict'))
+    pods.put(webPod('c', { isInjected: true }))
+    await clock.advance(60_000)
+    expect(evicted).toHaveLength(1)
+    expect(controller.missed).toBe(0)
+  })
+
   it('stay while webhooks do not answer, and until they have for a while', async () => {
     isAnswering = false
     sidecarSets.put(agent())

@@ -21,7 +21,7 @@ import { WebhookConfidence } from '../eviction/webhook-confidence.ts'
 import { podsByNamespace } from '../pod-indexes.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import { chooseEvictions } from './eviction-round.ts'
-import { missedBy } from './missed-by.ts'
+import { missedBy, takesInRunningPods } from './missed-by.ts'
 import type { MissedPod } from './missed-pod.ts'
 import { type MissedChange, MissedPods, type MissedTally } from './missed-pods.ts'
 import { type Repair, reportOf } from './missed-pods-report.ts'
@@ -128,6 +128,8 @@ class MissedPodsWork {
   /** By SidecarSet: since when pods are missed, and what was said last. */
   readonly #since = new Map<string, number>()
   readonly #said = new Map<string, Said>()
+  /** SidecarSets that take in running pods. */
+  readonly #takers = new Set<string>()
   /** By SidecarSet: what the API server said against evictions. */
   readonly #refusals = new Map<string, string>()
 
@@ -137,17 +139,22 @@ class MissedPodsWork {
     this.#webhooks = new WebhookConfidence(options)
     this.#missed = new MissedPods({
       now: () => options.clock.monotonic(),
-      missedBy: (pod) =>
-        missedBy(pod, {
-          ...options,
-          sidecarSets: options.index,
-          namespaceLabels: (name) => options.namespaces.store.get(name)?.metadata.labels,
-        }),
+      missedBy: (pod) => this.#missedBy(pod),
     })
   }
 
   get missed(): number {
     return this.#missed.size
+  }
+
+  #missedBy(pod: Pod): readonly string[] {
+    const { namespaces, index } = this.#options
+    return missedBy(pod, {
+      ...this.#options,
+      sidecarSets: index,
+      namespaceLabels: (name) => namespaces.store.get(name)?.metadata.labels,
+      areRunningPodsTaken: this.#takers.size > 0,
+    })
   }
 
   owedTo(sidecarSet: string): number {
@@ -159,7 +166,7 @@ class MissedPodsWork {
     this.#pauses.clear()
     this.#hasLooked = false
     this.#webhooks.shake()
-    for (const map of [this.#since, this.#said, this.#refusals]) map.clear()
+    for (const kept of [this.#since, this.#said, this.#refusals, this.#takers]) kept.clear()
   }
 
   /** Pods that carry the SidecarSet become ready, and make room. */
@@ -183,12 +190,19 @@ class MissedPodsWork {
         onDelete: (pod) => this.#take(() => this.#missed.gone(pod)),
       }),
       sidecarSets.onChange({
-        onAdd: () => enqueue(everything, gathering),
+        onAdd: (sidecarSet) => {
+          this.#noteTaker(sidecarSet)
+          enqueue(everything, gathering)
+        },
         onUpdate: (sidecarSet, before) => {
+          this.#noteTaker(sidecarSet)
           if (!missesAlike(sidecarSet, before)) enqueue(everything, gathering)
           if (!repairsAlike(sidecarSet, before)) enqueue(sidecarSet.metadata.name, coalescing)
         },
-        onDelete: () => enqueue(everything, gathering),
+        onDelete: ({ metadata }) => {
+          this.#takers.delete(metadata.name)
+          enqueue(everything, gathering)
+        },
       }),
       namespaces.onChange({
         onAdd: (namespace) => this.#judgeNamespace(namespace),
@@ -200,6 +214,11 @@ class MissedPodsWork {
     return () => {
       for (const disconnect of disconnects) disconnect()
     }
+  }
+
+  #noteTaker(sidecarSet: SidecarSet): void {
+    if (takesInRunningPods(sidecarSet)) this.#takers.add(sidecarSet.metadata.name)
+    else this.#takers.delete(sidecarSet.metadata.name)
   }
 
   async reconcile(name: string, signal: AbortSignal): Promise<Outcome> {
@@ -255,7 +274,8 @@ class MissedPodsWork {
   ): Promise<{ repair: Repair; outcome: Outcome }> {
     const { name, annotations } = sidecarSet.metadata
     const done = (repair: Repair, outcome: Outcome = waitForChange) => ({ repair, outcome })
-    if (annotations?.[sidecarSetAnnotations.missedPods] !== 'evict') return done({ is: 'not asked for' })
+    if (annotations?.[sidecarSetAnnotations.missedPods] !== 'evict' && !takesInRunningPods(sidecarSet))
+      return done({ is: 'not asked for' })
     if (!this.#options.evicts) return done({ is: 'switched off' })
     const { failures, wait } = this.#pauses.of(name)
     if (failures > 0 && wait > 0) return done({ is: 'futile', attempts: failures }, lookAgain(wait))
@@ -291,10 +311,13 @@ class MissedPodsWork {
     })
   }
 
-  #isStillWanted(sidecarSet: SidecarSet, pod: MissedPod): boolean {
+  /** A SidecarSet may have changed a moment ago, before all pods were looked at for that. */
+  #isStillWanted(sidecarSet: SidecarSet, missed: MissedPod): boolean {
     const { sidecarSets, pods, isAnswering } = this.#options
-    const now = sidecarSets.store.get(sidecarSet.metadata.name)
-    return now === sidecarSet && isAnswering() && pods.store.get(pod.key)?.metadata.uid === pod.uid
+    const { name } = sidecarSet.metadata
+    const pod = pods.store.get(missed.key)
+    if (sidecarSets.store.get(name) !== sidecarSet || !isAnswering()) return false
+    return pod?.metadata.uid === missed.uid && this.#missedBy(pod).includes(name)
   }
 
   /** Counts as unavailable from before the call, so that no answer that gets lost is spent twice. */
@@ -333,7 +356,10 @@ class MissedPodsWork {
         : said.at + (tally.size > said.count ? growthInterval : reportInterval)
     if (now < dueAt) return lookAgain(dueAt - now)
     this.#said.set(name, { at: now, count: tally.size, about: repair.is })
-    this.#options.events.event({ ...sidecarSet, kind: 'SidecarSet' }, reportOf(tally, repair))
+    this.#options.events.event(
+      { ...sidecarSet, kind: 'SidecarSet' },
+      reportOf(tally, repair, takesInRunningPods(sidecarSet)),
+    )
     return lookAgain(reportInterval)
   }
 }
@@ -344,6 +370,7 @@ function missesAlike(left: SidecarSet, right: SidecarSet): boolean {
   return (
     left.metadata.uid === right.metadata.uid &&
     left.metadata.annotations?.[selectsSince] === right.metadata.annotations?.[selectsSince] &&
+    takesInRunningPods(left) === takesInRunningPods(right) &&
     selectAlike(left, right)
   )
 }

@@ -18,16 +18,22 @@ export type Repair =
 /** How many pods are named. */
 const shown = 5
 
-/** The event on a SidecarSet that tells which pods run without it, and what to do. */
-export function reportOf(tally: MissedTally, repair: Repair): EventDraft {
+/**
+ * The event on a SidecarSet that tells which pods run without it, and what to do. `takesInRunningPods`: whether pods from before
+ * it are among them.
+ */
+export function reportOf(tally: MissedTally, repair: Repair, takesInRunningPods: boolean): EventDraft {
   const { size } = tally
   const names = [...first(tally.replaceable, shown), ...first(tally.lasting, shown)].slice(0, shown)
   const more = size > names.length ? `, and ${size - names.length} more` : ''
+  const origin = takesInRunningPods
+    ? 'created before it selected them, or while no webhook answered'
+    : 'created while no webhook answered or with other labels'
   const pods = size === 1 ? '1 pod runs' : `${size} pods run`
   return {
     type: 'Warning',
     reason: 'PodsMissedSidecars',
-    message: `${pods} without the sidecars of this SidecarSet, created while no webhook answered or with other labels: ${names.join(', ')}${more}. ${remedy(tally, repair)}`,
+    message: `${pods} without the sidecars of this SidecarSet, ${origin}: ${names.join(', ')}${more}. ${remedy(tally, repair)}`,
   }
 }
 

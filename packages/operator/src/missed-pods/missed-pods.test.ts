@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { filebeat, type PodDraft, pod } from '../testdata/objects.ts'
 import { chooseEvictions } from './eviction-round.ts'
-import { missedBy } from './missed-by.ts'
+import { missedBy, takesInRunningPods } from './missed-by.ts'
 import type { MissedPod } from './missed-pod.ts'
 import { MissedPods } from './missed-pods.ts'
 
@@ -29,6 +29,7 @@ describe('a pod is missed by a SidecarSet', () => {
       managerNamespace: 'kruise-system',
       namespaceLabels: () => labels,
       isVirtualNode: (name) => name === 'vk',
+      areRunningPodsTaken: takesInRunningPods(set),
     })
 
   it('that selects it, is older, and is not on it', () => {
@@ -53,6 +54,29 @@ describe('a pod is missed by a SidecarSet', () => {
     ['overflowed to a virtual node', webPod({ spec: { nodeName: 'vk' } })],
   ])('unless it %s', (_why, subject) => {
     expect(missing(subject)).toEqual([])
+  })
+
+  describe('that takes in running pods', () => {
+    const taker = () => {
+      const { metadata, ...set } = webSet()
+      return { ...set, metadata: { ...metadata, annotations: { 'outrigger.dev/missed-pods': 'evict-all' } } }
+    }
+
+    it.each<[string, Pod]>([
+      ['is older', webPod({}, { creationTimestamp: '2025-12-31T00:00:00Z' })],
+      ['carries another', webPod({ annotations: { 'kruise.io/sidecarset-injected-list': 'x' } })],
+    ])('also if it %s', (_why, subject) => {
+      expect(missing(subject, taker())).toEqual(['filebeat'])
+    })
+
+    it.each<[string, Pod]>([
+      ['is not selected', webPod({ labels: { app: 'db' } })],
+      ['carries it', webPod({ annotations: { 'kruise.io/sidecarset-injected-list': 'x,filebeat' } })],
+      ['is the manager or beside it', webPod({}, { namespace: 'kruise-system' })],
+      ['was made by its node from a file', webPod({ annotations: { 'kubernetes.io/config.mirror': 'x' } })],
+    ])('unless it %s', (_why, subject) => {
+      expect(missing(subject, taker())).toEqual([])
+    })
   })
 
   it('unless that has selected it only since it was there', () => {

@@ -46,10 +46,10 @@ export function createSidecarSetMutator({ clock }: { readonly clock: Clock }): A
     })
 }
 
-/** Annotations of ours that know two words each, and the word that any other counts as. */
-const words: readonly (readonly [string, readonly [string, string], string])[] = [
+/** Annotations of ours that know a few words each, and the word that any other counts as. */
+const words: readonly (readonly [string, readonly string[], string])[] = [
   [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
-  [sidecarSetAnnotations.missedPods, ['evict', 'report'], 'report'],
+  [sidecarSetAnnotations.missedPods, ['evict', 'evict-all', 'report'], 'report'],
   [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
 ]
 
