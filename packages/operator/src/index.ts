@@ -27,6 +27,8 @@ export {
   type ManagerWebhookOptions,
 } from './manager-options.ts'
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
+export { takesInRunningPods } from './missed-pods/missed-by.ts'
+export { ownerOf } from './overflow-replacement/replaceable-owner.ts'
 export { drainExemption } from './pod-service/drain-step.ts'
 export { drainText } from './pod-service/drain-text.ts'
 export { closedGateTypes } from './pod-service/gates.ts'

@@ -11,7 +11,7 @@ import {
   revisionNameOf,
 } from '@outrigger/injection'
 import { type ContainerStatus, keyOf, type Pod } from '@outrigger/kube'
-import { podTargets } from '@outrigger/operator'
+import { ownerOf, podTargets, takesInRunningPods } from '@outrigger/operator'
 import type { ClusterPicture } from '../manifests/cluster-picture.ts'
 import { countOf } from '../rendering/count.ts'
 import { wayWords } from '../rollout/change-way.ts'
@@ -164,6 +164,8 @@ function missingReason(pod: Pod, home: NamespaceFacts, sidecarSet: SidecarSet | 
   if (leftAlone !== undefined) return `it matches, but its pods are never injected: ${leftAlone}`
   const born = pod.metadata.creationTimestamp ?? ''
   const made = sidecarSet?.metadata.creationTimestamp ?? ''
+  if (sidecarSet !== undefined && takesInRunningPods(sidecarSet) && ownerOf(pod).isReplaceable)
+    return 'it matches, and a manager with --evict-missed-pods evicts the pod within the budget, for its owner to make one with it'
   if (born !== '' && made !== '' && born < made)
     return `it matches, but the pod is older (${born}) than the SidecarSet (${made}); sidecars come at creation: ${recreation(pod)}`
   const gap = isRequiredIn(home, sidecarSet)

@@ -362,6 +362,30 @@ describe('a preview', () => {
     )
   })
 
+  it('says who makes pods anew that run without a SidecarSet which takes them in', () => {
+    const { metadata, ...rest } = version('logs:2')
+    const taker = {
+      ...rest,
+      metadata: {
+        ...metadata,
+        annotations: { ...metadata.annotations, 'outrigger.dev/missed-pods': 'evict-all' },
+      },
+    }
+    const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'rs', controller: true }
+    const alone = webPod({ name: 'alone' })
+    const owned = webPod({ name: 'owned' })
+    const preview = previewUpdate(
+      taker,
+      before,
+      [alone, { ...owned, metadata: { ...owned.metadata, ownerReferences: [owner] } }],
+      namespaceOf,
+    )
+    expect(preview.pods.map(({ reason }) => reason)).toEqual([
+      'gets the sidecars when it is recreated: it is not evicted for that, as nothing would make a new one: it has no controller',
+      'gets the sidecars when it is recreated: a manager with --evict-missed-pods evicts it for that',
+    ])
+  })
+
   it('counts as in place what only waits for its turn, unless turns never come', () => {
     const fleetOf = Array.from({ length: 3 }, (_, i) => injectedPod(webPod({ name: `web-${i}` }), before))
     const totals = (updateStrategy: Strategy) =>

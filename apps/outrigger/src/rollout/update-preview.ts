@@ -7,7 +7,7 @@ import {
   revisionNameOf,
 } from '@outrigger/injection'
 import { keyOf, type Pod } from '@outrigger/kube'
-import { injectedSidecarSets } from '@outrigger/operator'
+import { injectedSidecarSets, ownerOf, takesInRunningPods } from '@outrigger/operator'
 import { type MovingWay, wayWords } from './change-way.ts'
 import { type ChangedField, changedFields } from './changed-fields.ts'
 import { judgeRollout, type PodProgress, type RecordedContents } from './rollout-state.ts'
@@ -79,7 +79,7 @@ export function previewUpdate(
     )
     const effect =
       known === undefined
-        ? strangerEffect(verdict, injectedSidecarSets(pod).includes(name))
+        ? strangerEffect(verdict, injectedSidecarSets(pod).includes(name), newPodFor(pod, next))
         : carrierEffect(known, rollout.budget.allowed)
     totals[effect?.effect ?? 'not selected']++
     if (effect !== undefined) effects.push({ pod: keyOf(pod), ...effect })
@@ -102,12 +102,22 @@ type Effect = Omit<PodEffect, 'pod'>
 function strangerEffect(
   { isInjected, reason }: { readonly isInjected: boolean; readonly reason: string },
   carries: boolean,
+  newPod: string,
 ): Effect | undefined {
   if (carries)
     return { effect: 'no longer matched', reason: `keeps what it has and is not updated any more: ${reason}` }
   return isInjected
-    ? { effect: 'newly matched', reason: 'gets the sidecars when it is recreated' }
+    ? { effect: 'newly matched', reason: `gets the sidecars when it is recreated${newPod}` }
     : undefined
+}
+
+/** Who makes a new pod in place of one that runs without the SidecarSet. */
+function newPodFor(pod: Pod, sidecarSet: SidecarSet): string {
+  if (!takesInRunningPods(sidecarSet)) return ''
+  const owner = ownerOf(pod)
+  return owner.isReplaceable
+    ? ': a manager with --evict-missed-pods evicts it for that'
+    : `: it is not evicted for that, as ${owner.reason}`
 }
 
 const differing: Readonly<Record<MovingWay, string>> = {
