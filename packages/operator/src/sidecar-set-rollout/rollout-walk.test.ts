@@ -361,6 +361,35 @@ describe('a hot upgrade', () => {
     expect(state().images).toEqual(['v1', 'v2'])
   })
 
+  it('waits for a native sidecar that is still taking over', async () => {
+    const native = (tag: string) => {
+      const { metadata, spec, ...rest } = mesh(tag)
+      const initContainers = spec.containers?.map((one) => ({ ...one, restartPolicy: 'Always' }))
+      const annotations = { ...metadata.annotations, 'outrigger.dev/update-native-sidecars': 'true' }
+      return defaultSidecarSet({
+        ...rest,
+        metadata: { ...metadata, annotations },
+        spec: { ...spec, containers: [], ...(initContainers && { initContainers }) },
+      })
+    }
+    const natives = () => world.pod('a').spec.initContainers?.map(({ image }) => image?.replace(/.*:/, ''))
+    world.removeSet('mesh-set')
+    world.remove('a')
+    const first = native('v1')
+    await world.put(first, injected('a', first))
+    await world.pass(1_000)
+    await world.put(native('v2'))
+    await world.pass(1_000)
+    expect(natives()).toEqual(['v1', 'v2'])
+
+    await world.node('a', { broken: ['mesh-2'] })
+    await world.pass(5_000)
+    expect(natives()).toEqual(['v1', 'v2'])
+    await world.node('a')
+    await world.pass(1_000)
+    expect(natives()).toEqual(['empty', 'v2'])
+  })
+
   it('gives a new container that does not start the next image', async () => {
     await release('bad')
     await world.node('a', { broken: ['mesh-2'] })

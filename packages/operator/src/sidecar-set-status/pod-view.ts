@@ -1,4 +1,10 @@
-import { type ChangeWay, isHotUpgrade, podAnnotations, type SidecarSet } from '@outrigger/api'
+import {
+  type ChangeWay,
+  isHotUpgrade,
+  isNativeSidecar,
+  podAnnotations,
+  type SidecarSet,
+} from '@outrigger/api'
 import {
   type CompiledSidecarSet,
   compileSidecarSet,
@@ -260,6 +266,8 @@ function canReset(pod: Pod, { hot, containerNames }: PodTarget, judge: Consisten
   const others = new Set(hot.map(({ sidecar }) => otherContainer(pod, sidecar.name)))
   if (!judge.areConsistent(containerNames.filter((name) => !others.has(name)))) return false
   if (isRunningAndReady(pod)) return true
-  const statuses = pod.status?.containerStatuses ?? []
-  return statuses.length > 0 && statuses.every(({ name, ready }) => ready || others.has(name))
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {}
+  const natives = new Set((pod.spec.initContainers ?? []).filter(isNativeSidecar).map(({ name }) => name))
+  const running = [...containerStatuses, ...initContainerStatuses.filter(({ name }) => natives.has(name))]
+  return containerStatuses.length > 0 && running.every(({ name, ready }) => ready || others.has(name))
 }

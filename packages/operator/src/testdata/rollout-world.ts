@@ -165,7 +165,8 @@ export function served(pod: Pod, broken: readonly string[] = [], left: readonly 
     })
   const containerStatuses = report(pod.spec.containers, pod.status?.containerStatuses)
   const natives = pod.spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always')
-  const areReady = containerStatuses.every(({ ready }) => ready)
+  const initContainerStatuses = natives && report(natives, pod.status?.initContainerStatuses)
+  const areReady = [...containerStatuses, ...(initContainerStatuses ?? [])].every(({ ready }) => ready)
   const others =
     pod.status?.conditions?.filter(({ type }) => type !== 'Ready' && type !== 'ContainersReady') ?? []
   const isOpen = ({ conditionType }: { readonly conditionType: string }) =>
@@ -182,7 +183,7 @@ export function served(pod: Pod, broken: readonly string[] = [], left: readonly 
         { type: 'Ready', status: isReady ? 'True' : 'False' },
       ],
       containerStatuses,
-      ...(natives && { initContainerStatuses: report(natives, pod.status?.initContainerStatuses) }),
+      ...(initContainerStatuses && { initContainerStatuses }),
     },
   }
 }
