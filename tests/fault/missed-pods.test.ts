@@ -48,12 +48,12 @@ const isServing = ({ metadata, status }: Pod) =>
 const uidsOf = (pods: readonly Pod[]) => pods.map(({ metadata }) => metadata.uid).sort()
 const within = (timeout: number) => ({ clock: cluster.clock, timeout, every: 200 })
 
-async function deploy(name: string, labels: Record<string, string>): Promise<void> {
+async function deploy(name: string, labels: Record<string, string>, replicas = count): Promise<void> {
   await admin.create<Deployment>(
     resources.deployments,
     aDeployment({
       name,
-      replicas: count,
+      replicas,
       labels: { ...shop, ...labels },
       spec: { terminationGracePeriodSeconds: 1 },
     }),
@@ -172,3 +172,38 @@ it('pods created while no webhook answers start at once where they may; the othe
   expect(least).toBeLessThan(count)
   expect(await manager.metrics()).toContain('outrigger_missed_pods 0')
 }, 120_000)
+
+it('pods that ran before a SidecarSet come to it within the budget, where it takes them in', async () => {
+  manager ??= await startManagerProcess(cluster, ['--evict-missed-pods'])
+  const replicas = 6
+  await deploy('early', { tier: 'bank' }, replicas)
+  const serving = async () => {
+    const pods = await podsOf('early')
+    return pods.filter(isServing).length === replicas && pods
+  }
+  const started = await eventually('pods without a SidecarSet', serving, within(20_000))
+  expect(started.some(hasSidecar)).toBe(false)
+  const { metadata } = await admin.list<Pod>(resources.pods, { namespace: 'default' })
+  const fewest = watchServing('early', started, metadata.resourceVersion)
+  // A second later, as far as whole seconds tell: pods of the same one would count as missed anyway.
+  await cluster.clock.sleep(1_000)
+  const plain = aSidecarSet({
+    name: 'late-agent',
+    matchLabels: { tier: 'bank' },
+    spec: { updateStrategy: { maxUnavailable: 2 } },
+  })
+  const annotations = { [sidecarSetAnnotations.missedPods]: 'evict-all' }
+  await admin.create<SidecarSet>(outriggerResources.sidecarSets, {
+    ...plain,
+    metadata: { ...plain.metadata, annotations },
+  })
+  await eventually(
+    'sidecars in all of them',
+    async () => {
+      const pods = await serving()
+      return pods !== false && pods.every(hasSidecar)
+    },
+    within(60_000),
+  )
+  expect(await fewest()).toBeGreaterThanOrEqual(replicas - 2)
+})
