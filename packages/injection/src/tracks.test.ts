@@ -151,6 +151,20 @@ describe('a pod of a SidecarSet with tracks', () => {
   })
 })
 
+describe('a pod that reaches its node late', () => {
+  it('keeps what it carries, if that is one of the contents it may have', () => {
+    const before = injected(pod(), logs([{ name: 'all', customVersion: 'v1' }]))
+    const now = logs([
+      { name: 'all', customVersion: 'v2' },
+      { name: 'other', customVersion: 'v1', percent: 0 },
+    ])
+    const record = (subject: Pod) =>
+      JSON.parse(subject.metadata.annotations?.['kruise.io/sidecarset-hash'] ?? '{}').logs.hash
+    expect(record(injected(before, now, { isLate: true }))).toBe(record(before))
+    expect(record(injected(before, now))).not.toBe(record(before))
+  })
+})
+
 describe('a pod without a name', () => {
   const set = logs([{ ...trial, percent: 50 }])
 

@@ -176,10 +176,12 @@ export class Recreation {
 
   /** A new pod that carries what the old one did shows that eviction brings nothing. */
   #judge(pod: Pod, name: string, before: string): void {
-    const { sidecarSet } = this.#options.ledger.tallyOf(name)?.set ?? {}
-    if (sidecarSet === undefined) return
+    const { sidecarSet, targets } = this.#options.ledger.tallyOf(name)?.set ?? {}
+    if (sidecarSet === undefined || targets === undefined) return
     const now = carriedBy(pod, name)
-    if (now === '' || now === before) this.#pauses.failed(pauseKey(sidecarSet))
+    // Another name may be on another track: what the old pod had may be right for the new one.
+    const isRight = targets.all.length > 1 && now.startsWith(`${targets.of(pod).hash} `)
+    if (!isRight && (now === '' || now === before)) this.#pauses.failed(pauseKey(sidecarSet))
     else this.#pauses.succeeded(pauseKey(sidecarSet))
   }
 

@@ -232,6 +232,95 @@ describe('a rollout with tracks', () => {
   })
 })
 
+describe('a hot upgrade to a track and back', () => {
+  const mesh = (version: string, tracks: readonly Track[] = []) =>
+    logs(version, tracks, {
+      containers: [
+        {
+          name: 'agent',
+          image: image(version),
+          upgradeStrategy: { upgradeType: 'HotUpgrade', hotUpgradeEmptyImage: image('empty') },
+        },
+      ],
+    })
+  const annotation = (key: string) => world.pod('web-0').metadata.annotations?.[key] ?? ''
+  const working = () => JSON.parse(annotation('kruise.io/sidecarset-working-hotupgrade-container')).agent
+  const running = () => world.pod('web-0').spec.containers.find(({ name }) => name === working())?.image
+  const settleOne = async () => {
+    for (let i = 0; i < 6; i++) {
+      await world.pass(1_000)
+      await world.node('web-0')
+    }
+  }
+
+  it('changes containers each time, and numbers its steps upwards', async () => {
+    for (const version of ['v1', 'v2']) {
+      await world.put(mesh(version))
+      await world.pass(2_000)
+    }
+    await world.put(created('web-0'))
+    await settleOne()
+    const all: Track = { name: 'all', customVersion: 'v1' }
+    let step = 1n
+    for (const [tracks, version] of [
+      [[all], 'v1'],
+      [[], 'v2'],
+      [[all], 'v1'],
+    ] as const) {
+      const before = working()
+      await world.put(mesh('v2', tracks))
+      await settleOne()
+      expect([running(), working()]).toEqual([image(version), before === 'agent-1' ? 'agent-2' : 'agent-1'])
+      const number = BigInt(annotation(`version.sidecarset.kruise.io/${working()}`))
+      expect(number).toBeGreaterThan(step)
+      step = number
+      expect(world.set('logs').status).toMatchObject({ updatedPods: 1, updatedReadyPods: 1 })
+      const images = world.pod('web-0').spec.containers.map((container) => container.image)
+      expect(images).toContain(image('empty'))
+    }
+  })
+})
+
+describe('pods made anew for a track', () => {
+  const evictions = () => world.cluster.writes.filter((write) => write.startsWith('eviction'))
+  const args = (version: string, tracks: readonly Track[] = []) => {
+    const set = logs(version, tracks, {
+      containers: [{ name: 'agent', image: image(version), args: [version] }],
+    })
+    const { annotations } = set.metadata
+    const policy = { 'outrigger.dev/on-other-change': 'Recreate' }
+    return { ...set, metadata: { ...set.metadata, annotations: { ...annotations, ...policy } } }
+  }
+  const owned = (name: string): Pod => {
+    const pod = created(name)
+    const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'rs', controller: true }
+    return { ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } }
+  }
+
+  it('are right under their new names, also where they get what the old ones had', async () => {
+    for (const version of ['v1', 'v2']) {
+      await world.put(args(version))
+      await world.pass(2_000)
+    }
+    const old = names.slice(0, 6)
+    await world.put(...old.map(owned))
+    await world.pass(31_000)
+    const set = args('v2', [{ name: 'trial', customVersion: 'v1', percent: 50 }])
+    await world.put(set)
+    await world.pass(20_000)
+    const onTrial = old.filter((name) => imageOf(created(name)) === image('v1'))
+    expect(onTrial.length).toBeGreaterThan(1)
+    expect(evictions()).toHaveLength(onTrial.length)
+    for (const name of onTrial) {
+      world.remove(name)
+      await world.put(owned(`new-${name}`))
+    }
+    await world.pass(30_000)
+    expect(evictions()).toHaveLength(onTrial.length)
+    expect(world.set('logs').status).toMatchObject({ matchedPods: 6, updatedPods: 6 })
+  })
+})
+
 describe('a rollout under policy Partial', () => {
   it('keeps as many pods as the partition says, and those first to which injection gives the older content', async () => {
     await begin()
