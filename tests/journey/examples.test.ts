@@ -29,6 +29,13 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^2 +cold-collector-\S+ \(current\) +<none> +4 +collector=busybox:1\.37$/m,
     /^sidecarset.apps.kruise.io\/cold-collector rolled back to revision 1$/m,
   ],
+  'change-classes': [
+    /^ {2}resized in place +3 /m,
+    /^48Mi 0\n48Mi 0\n48Mi 0$/m,
+    /^ {2}made anew +3 /m,
+    /^sidecarset "class-agent" successfully rolled out$/m,
+    /Evicted for its owner to make it anew with revision class-agent-\S+ of SidecarSet class-agent$/m,
+  ],
   'hot-upgrade': [/^mesh-1 busybox:1\.35\nmesh-2 busybox:1\.37\nmain busybox:1\.36$/m],
   'native-sidecar': [
     /init container proxy \(busybox:1\.36\) from SidecarSet native-proxy/,
@@ -66,7 +73,8 @@ describe.skipIf(!hasProgram('kubectl', 'version', '--client'))('the commands of 
   let cluster: TestCluster
 
   beforeAll(async () => {
-    cluster = await startTestCluster()
+    // As in `outrigger up`.
+    cluster = await startTestCluster({ manager: { recreatesPods: true } })
     // Where the manager keeps revisions; `outrigger up` and `outrigger install` make it.
     await cluster.admin
       .create(resources.namespaces, aNamespace(defaultNames.namespace))
