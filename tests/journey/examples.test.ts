@@ -36,6 +36,11 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^sidecarset "class-agent" successfully rolled out$/m,
     /Evicted for its owner to make it anew with revision class-agent-\S+ of SidecarSet class-agent$/m,
   ],
+  'drained-update': [
+    /in place +only images differ; drained for 3s first$/m,
+    /^sidecarset "drained-proxy" successfully rolled out$/m,
+    /^drained-\S+ +2\/2 +Running +1 .* 1\/1$/m,
+  ],
   'hot-upgrade': [/^mesh-1 busybox:1\.35\nmesh-2 busybox:1\.37\nmain busybox:1\.36$/m],
   'native-sidecar': [
     /init container proxy \(busybox:1\.36\) from SidecarSet native-proxy/,

@@ -3,7 +3,7 @@ import { countOf } from '../rendering/count.ts'
 import type { Paint } from '../rendering/paint.ts'
 import { formatTable } from '../rendering/table.ts'
 import { wayWords } from '../rollout/change-way.ts'
-import type { PodProgress, RolloutState } from '../rollout/rollout-state.ts'
+import { type PodProgress, type RolloutState, spendersOf } from '../rollout/rollout-state.ts'
 import { section } from './format-injection.ts'
 import type { NeededReference, SidecarSetExplanation } from './sidecar-set-explanation.ts'
 
@@ -80,9 +80,7 @@ function strategyText({
   const turns: readonly PodFate[] = ['moves-now', 'waits-for-budget']
   const isWaiting = pods.some(({ fate }) => turns.includes(fate))
   if (budget.unavailable.length > 0 || isWaiting)
-    parts.push(
-      `${countOf(budget.unavailable.length, 'updated pod')} not ready${isWaiting ? `, so ${budget.left} more may change now` : ''}`,
-    )
+    parts.push(`${spendersOf(budget)} not ready${isWaiting ? `, so ${budget.left} more may change now` : ''}`)
   if (partition.kept > 0 && !isDone)
     parts.push(`partition ${partition.written} leaves ${countOf(partition.kept, 'pod')} on older content`)
   return parts.join('; ')

@@ -53,6 +53,8 @@ export interface RolloutBudget {
   readonly allowed: number
   /** Pods that have the new content and are not ready, and those that are drained for it, by name. */
   readonly unavailable: readonly string[]
+  /** Those of them that are drained, by name. */
+  readonly drained: readonly string[]
   /** Pods that may still be changed now. */
   readonly left: number
 }
@@ -124,6 +126,7 @@ export function judgeRollout(
       maxUnavailable: strategy.maxUnavailable ?? 1,
       allowed: round.budget,
       unavailable: [...tally.unsettled, ...tally.draining],
+      drained: [...tally.draining],
       left: Math.max(0, round.budget - round.spent),
     },
     partition: { written: strategy.partition ?? 0, kept: round.partition },
@@ -283,14 +286,20 @@ function gapText(selector: Selector, labels: Labels): string {
   }
 }
 
-function budgetText({ maxUnavailable, allowed, unavailable }: RolloutBudget): string {
+/** What the pods are that use a budget up. */
+export function spendersOf({ unavailable, drained }: RolloutBudget): string {
+  return countOf(unavailable.length, drained.length > 0 ? 'updated or drained pod' : 'updated pod')
+}
+
+function budgetText(budget: RolloutBudget): string {
+  const { maxUnavailable, allowed, unavailable } = budget
   if (allowed === 0)
     return `updateStrategy.maxUnavailable ${maxUnavailable} allows no pod to be unavailable; raise it`
   if (unavailable.length === 0)
     return `maxUnavailable ${maxUnavailable} allows ${allowed} at a time, and others come first`
   const names = unavailable.slice(0, 5).join(', ')
   const more = unavailable.length > 5 ? ` and ${unavailable.length - 5} more` : ''
-  return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${countOf(unavailable.length, 'updated pod')} ${unavailable.length === 1 ? 'is' : 'are'} not ready: ${names}${more}`
+  return `maxUnavailable ${maxUnavailable} allows ${allowed} unavailable, and ${spendersOf(budget)} ${unavailable.length === 1 ? 'is' : 'are'} not ready: ${names}${more}`
 }
 
 function blockersOf(progress: readonly PodProgress[]): string[] {
