@@ -212,6 +212,16 @@ describe('tracks on the pods of a Deployment and a StatefulSet', () => {
     expect(count(await setTracks([]), '3')).toBe(pods.length)
   })
 
+  test('go on where a manager left off in the middle', async () => {
+    const text = JSON.stringify([trial(60), old(40)])
+    const set = await patchSet({ metadata: { annotations: { 'outrigger.dev/tracks': text } } })
+    await podsUntil((pods) => pods.some((pod) => versionOf(pod) !== '3'))
+    await cluster.stopManager()
+    await cluster.startManager()
+    await settled(set)
+    await setTracks([])
+  })
+
   test('are refused with field and remedy where they cannot be kept', async () => {
     const refused = await setTracks([{ ...trial(10), customVersion: 'v9' }]).catch((error: unknown) => error)
     expect(isConflict(refused)).toBe(false)

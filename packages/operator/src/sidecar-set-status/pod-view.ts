@@ -90,13 +90,14 @@ export interface PodView {
 /** Makes a SidecarSet ready for judging. Without `sources` what it says of classes of changes counts by hashes alone, and nothing but images moves. */
 export function judged(sidecarSet: SidecarSet, sources?: ChangeSources): JudgedSidecarSet {
   const { selector, priorityStrategy } = sidecarSet.spec.updateStrategy ?? {}
+  const targets = podTargets(sidecarSet, sources?.history)
   return {
     compiled: compileSidecarSet(sidecarSet),
     sidecarSet,
-    targets: podTargets(sidecarSet, sources?.history),
+    targets,
     picks: selector ? matcher(selector) : () => true,
     priority: priorityOf(priorityStrategy),
-    isKept: (pod) => isGivenRecorded(sidecarSet, pod),
+    isKept: (pod) => isGivenRecorded(sidecarSet, pod) && targets.of(pod).track === undefined,
     changes: new ChangeJudge(sidecarSet, sources),
   }
 }
