@@ -94,8 +94,10 @@ export function addConformanceCommand(program: Command, environment: Environment
     .addHelpText(
       'after',
       `
-Clauses: ${clauseNames.join(', ')}.
-docs/guide/hot-upgrade-contract.md says what each asks for. Exit code 0 only if all held that were not left out.
+Clauses: ${clauseNames.slice(0, 6).join(', ')},
+${clauseNames.slice(6).join(', ')}.
+docs/guide/hot-upgrade-contract.md says what each asks for.
+Exit code 0 only if all held that were not left out.
 
 Example:
   outrigger conformance hot-upgrade -f mesh.yaml --to example/mesh:2 --url http://127.0.0.1:8080/`,

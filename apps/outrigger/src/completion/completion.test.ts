@@ -30,6 +30,7 @@ describe('at a tab', () => {
     [['inject', '--output', 'j'], ['json']],
     [['inject', '-f', ''], []],
     [['inject', '-f', '--diff', '--exp'], ['--explain']],
+    [['conformance', 'hot-upgrade', '--skip', 'own'], ['own-pace']],
     [['explain', 'pod', ''], []],
     [['help', 'rollout', 'st'], ['status']],
     [

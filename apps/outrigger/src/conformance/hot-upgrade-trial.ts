@@ -37,6 +37,17 @@ const watchTime = 2_500
 /** How a container ends that did not in its grace period: 128 and SIGKILL. */
 const killed = 137
 
+/** An upgrade that is held. */
+interface HalfWay {
+  readonly cluster: Cluster
+  /** As it was before. */
+  readonly start: PodSides
+  /** With the new container ready. */
+  readonly both: PodSides
+  /** Where in the log the upgrade began. */
+  readonly mark: number
+}
+
 /** Nothing after this would mean anything. */
 class TrialOver extends Error {}
 
@@ -48,7 +59,7 @@ export class HotUpgradeTrial {
   readonly #cluster: Cluster
   readonly #options: HotUpgradeTrialOptions
   readonly #verdicts = new Map<ClauseName, ClauseVerdict>()
-  /** Milliseconds that both containers ran, in the last upgrade that was held. */
+  /** Restarts of the container with the empty image, when it had begun to run that. */
   #idleRestarts = 0
   #idleProblem: string | undefined
 
@@ -69,11 +80,9 @@ export class HotUpgradeTrial {
       this.#judgeEmptyImage()
     } catch (error) {
       if (!(error instanceof TrialOver) && !(error instanceof Overdue)) throw error
-      why = error.message
+      why = error instanceof Overdue ? `the trial ended: ${error.message}` : error.message
     }
-    return clauseNames.map(
-      (clause) => this.#verdicts.get(clause) ?? this.#verdict(clause, 'not tried', `${why} before`),
-    )
+    return clauseNames.map((clause) => this.#verdicts.get(clause) ?? this.#verdict(clause, 'not tried', why))
   }
 
   async #starts(pod: Pod): Promise<void> {
@@ -90,14 +99,14 @@ export class HotUpgradeTrial {
     await this.#cluster.observe(watchTime)
     const figures = this.#cluster.log.figures(mark)
     this.#sayServed('serves', figures)
-    if (this.#verdicts.get('serves')?.outcome === 'failed') throw new TrialOver('serves failed')
+    if (this.#verdicts.get('serves')?.outcome === 'failed') throw new TrialOver('serves failed before')
     this.#idleRestarts = settled.idle.restarts
   }
 
   /** The first upgrade: held while both run, then let go. */
   async #upgrades(): Promise<void> {
     const { to } = this.#options
-    const { cluster, start, both } = await this.#halfWay(to, 'starts-beside')
+    const { cluster, start, both, mark } = await this.#halfWay(to, 'starts-beside')
     const restarts = both.working.restarts - start.idle.restarts - 1
     this.#say(
       'starts-beside',
@@ -109,7 +118,7 @@ export class HotUpgradeTrial {
     )
     await cluster.observe(watchTime)
     const middle = cluster.log.mark()
-    const meanwhile = cluster.log.figures(this.#mark, middle)
+    const meanwhile = cluster.log.figures(mark, middle)
     this.#sayServed('takes-over', meanwhile)
     this.#sayKept(meanwhile)
     this.#step('letting the old container go')
@@ -196,20 +205,15 @@ export class HotUpgradeTrial {
     this.#sayServed(clause, log.figures(mark))
   }
 
-  #mark = 0
-
   /** Begins an upgrade and holds it where the new container is ready, and the old one not yet told to stop. */
-  async #halfWay(
-    image: string,
-    clause: ClauseName,
-  ): Promise<{ cluster: Cluster; start: PodSides; both: PodSides }> {
+  async #halfWay(image: string, clause: ClauseName): Promise<HalfWay> {
     const cluster = this.#cluster
     this.#step(`upgrading to ${image}`)
     const start = await cluster.look()
     this.#noteIdle(start)
     await cluster.hold()
     await cluster.observe(500)
-    this.#mark = cluster.log.mark()
+    const mark = cluster.log.mark()
     await cluster.setImage(image)
     const { name } = start.idle
     const both = await this.#attempt(clause, () =>
@@ -220,7 +224,7 @@ export class HotUpgradeTrial {
       ),
     )
     await cluster.observe(500)
-    return { cluster, start, both }
+    return { cluster, start, both, mark }
   }
 
   #untilSettled(): Promise<PodSides> {
@@ -242,7 +246,7 @@ export class HotUpgradeTrial {
 
   #fatal(clause: ClauseName, reason: string): never {
     this.#say(clause, 'failed', reason)
-    throw new TrialOver(`${clause} failed`)
+    throw new TrialOver(`${clause} failed before`)
   }
 
   /** The empty image is looked at before every upgrade: how often it was started since it began to run. */

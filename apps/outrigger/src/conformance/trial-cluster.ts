@@ -1,5 +1,5 @@
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
-import { type ClusterClient, isNotFound } from '@outrigger/client'
+import { ApiError, type ClusterClient, isNotFound } from '@outrigger/client'
 import { type Clock, messageOf, UserError } from '@outrigger/foundation'
 import { type Draft, type KubeObject, type Pod, type ResourceRef, resources } from '@outrigger/kube'
 import { whyNotReady } from '../rollout/pod-readiness.ts'
@@ -37,6 +37,8 @@ export class TrialCluster {
   readonly #options: TrialClusterOptions
   readonly log = new RequestLog()
   #sidecarSet: SidecarSet | undefined
+  /** What may be there to be removed. */
+  readonly #made = new Set<'namespace' | 'SidecarSet'>()
 
   constructor(options: TrialClusterOptions) {
     this.#options = options
@@ -49,13 +51,13 @@ export class TrialCluster {
     companions: readonly { readonly resource: ResourceRef; readonly object: KubeObject }[],
   ): Promise<Pod> {
     const { client, names, signal } = this.#options
-    await client.create(resources.namespaces, trialNamespace(names), { signal })
+    await this.#make('namespace', client.create(resources.namespaces, trialNamespace(names), { signal }))
     for (const { resource, object } of companions) {
       const { name, labels, annotations } = object.metadata
       const metadata = { name, namespace: names.namespace, ...(labels && { labels }), annotations }
       await client.create(resource, { ...object, metadata } as Draft<KubeObject>, { signal })
     }
-    await client.create<SidecarSet>(sidecarSets, sidecarSet, { signal })
+    await this.#make('SidecarSet', client.create<SidecarSet>(sidecarSets, sidecarSet, { signal }))
     await this.#poll('a manager to take note of the SidecarSet', async () => {
       await this.#readSidecarSet()
       return this.#sidecarSet?.status?.observedGeneration !== undefined || undefined
@@ -92,7 +94,7 @@ export class TrialCluster {
       )
     } catch (error) {
       if (!(error instanceof Overdue) || last === undefined) throw error
-      const why = whyNotReady(last.pod)
+      const why = whyNotReady(withoutClient(last.pod)) ?? whyNotReady(last.pod)
       throw new Overdue(why === undefined ? error.message : `${error.message}: ${why}`)
     }
   }
@@ -192,7 +194,9 @@ export class TrialCluster {
     const namespace = { namespace: '', name: names.namespace }
     const attempt = (title: string, work: Promise<unknown>) =>
       work.catch((error: unknown) => void (isNotFound(error) || left.push(`${title} (${messageOf(error)})`)))
-    await attempt(`SidecarSet ${names.sidecarSet}`, client.delete(sidecarSets, this.#sidecarSetKey))
+    if (this.#made.has('SidecarSet'))
+      await attempt(`SidecarSet ${names.sidecarSet}`, client.delete(sidecarSets, this.#sidecarSetKey))
+    if (!this.#made.has('namespace')) return left
     await client.delete(resources.pods, this.#podKey, { gracePeriodSeconds: 1 }).catch(() => {})
     await attempt(`namespace ${names.namespace}`, client.delete(resources.namespaces, namespace))
     const start = clock.monotonic()
@@ -202,6 +206,17 @@ export class TrialCluster {
       await clock.sleep(pollEvery)
     }
     return left
+  }
+
+  /** What the server refused is not there; what it did not answer may be. */
+  async #make(what: 'namespace' | 'SidecarSet', work: Promise<unknown>): Promise<void> {
+    this.#made.add(what)
+    try {
+      await work
+    } catch (error) {
+      if (error instanceof ApiError) this.#made.delete(what)
+      throw error
+    }
   }
 
   async #createPod(pod: Draft<Pod>): Promise<Pod> {
@@ -263,6 +278,15 @@ export class TrialCluster {
 
 function sideNamed({ working, idle }: PodSides, name: string) {
   return working.name === name ? working : idle
+}
+
+/** While an upgrade is held, the client is unready on purpose. */
+function withoutClient(pod: Pod): Pod {
+  const { containerStatuses = [], ...status } = pod.status ?? {}
+  return {
+    ...pod,
+    status: { ...status, containerStatuses: containerStatuses.filter(({ name }) => name !== clientName) },
+  }
 }
 
 function undefinedIfMissing(error: unknown): undefined {
