@@ -8,6 +8,7 @@ import {
 import { ApiError } from '@outrigger/client'
 import { applyPlan, parseRecords, planInjection, SidecarSetIndex } from '@outrigger/injection'
 import type { Pod, PodCondition } from '@outrigger/kube'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RolloutWorld, served } from '../testdata/rollout-world.ts'
 
@@ -304,6 +305,62 @@ describe('a change of amounts, where the SidecarSet says Resize', () => {
   })
 })
 
+describe('a resize with an image that is cut off', () => {
+  const whole = (pod: Pod, set: SidecarSet) => {
+    const [wanted] = set.spec.containers ?? []
+    const has = agentOf(pod)
+    return (
+      has?.image === wanted?.image &&
+      has?.resources?.limits?.['memory'] === wanted?.resources?.limits?.['memory'] &&
+      markOf(pod) === undefined &&
+      hashOf(pod) === set.metadata.annotations?.['kruise.io/sidecarset-hash']
+    )
+  }
+
+  /** Records and images agree always, amounts as well but where a mark says what they were. */
+  function expectNoHalf(pod: Pod, [old, next]: readonly [SidecarSet, SidecarSet]): void {
+    const content = agentOf(pod)?.image === next.spec.containers?.[0]?.image ? next : old
+    expect(hashOf(pod)).toBe(content.metadata.annotations?.['kruise.io/sidecarset-hash'])
+    if (markOf(pod) === undefined) expect(whole(pod, content)).toBe(true)
+  }
+
+  const cuts = ['try resize', 'patch', 'resize', 'patch again'].flatMap((name, write) =>
+    (['goes on', 'goes back'] as const).flatMap((then) =>
+      (['before', 'after'] as const).map((when) => [when, name, then, write] as const),
+    ),
+  )
+
+  it.each(cuts)('%s %s: another manager %s, and no moment shows a half', async (when, _, then, write) => {
+    policies = { 'outrigger.dev/on-resources-change': 'Resize' }
+    const [old, next] = [agents(), agents({ resources: large, image: 'agent:2' })]
+    await world.put(old, injected('a', old))
+    await world.pass(1_000)
+    let writes = 0
+    let isCut = false
+    world.cluster.refuse = (verb, { resource }) => {
+      if (resource !== 'pods' || verb === 'eviction') return
+      if (writes++ === write + (when === 'after' ? 1 : 0)) isCut = true
+      if (isCut) throw new ApiError(503, { message: 'cut off' })
+    }
+    await world.put(next)
+    for (let i = 0; i < 12 && !isCut; i++) {
+      await world.pass(250)
+      expectNoHalf(world.pod('a'), [old, next])
+    }
+    await world.stop()
+    world.cluster.refuse = () => {}
+    if (then === 'goes back')
+      await world.put({ ...old, metadata: { ...old.metadata, generation: generation + 1 } })
+    await world.start()
+    for (let i = 0; i < 20; i++) {
+      await world.node('a')
+      await world.pass(250)
+      expectNoHalf(world.pod('a'), [old, next])
+    }
+    expect(whole(world.pod('a'), then === 'goes on' ? next : old)).toBe(true)
+  })
+})
+
 describe('a change that no running pod can be given, where the SidecarSet says Recreate', () => {
   const next = (spec: SidecarSetSpec = {}) => agents({ env: [{ name: 'LEVEL', value: 'debug' }] }, spec)
 
@@ -447,6 +504,50 @@ describe('a change that no running pod can be given, where the SidecarSet says R
     await world.pass(10_000)
     expect(evictions()).toHaveLength(1)
   })
+})
+
+it('never are more pods away than maxUnavailable allows, whatever owners and nodes do', async () => {
+  const steps = fc.array(fc.constantFrom('make', 'serve', 'wait', 'break', 'delete'), {
+    minLength: 10,
+    maxLength: 40,
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 3 }), steps, async (maxUnavailable, walk) => {
+      await world.stop()
+      world = new RolloutWorld()
+      await world.start()
+      policies = { 'outrigger.dev/on-other-change': 'Recreate' }
+      const old = agents({}, { updateStrategy: { maxUnavailable } })
+      const size = 5
+      await world.put(old, ...Array.from({ length: size }, (_, i) => injected(`old-${i}`, old)))
+      await world.pass(1_000)
+      await world.put(agents({ env: [{ name: 'A' }] }, { updateStrategy: { maxUnavailable } }))
+      let made = 0
+      let others = 0
+      const isReady = (name: string) =>
+        world.pod(name).status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+      const unready = () => world.names.find((name) => !isReady(name))
+      for (const step of walk) {
+        if (step === 'make' && world.names.length < size) {
+          const pod = injected(`new-${made++}`, world.set('agents'))
+          await world.put({ ...pod, status: { phase: 'Pending' } })
+        } else if (step === 'serve') {
+          const name = unready()
+          if (name !== undefined) await world.node(name)
+        } else if (step === 'break' || step === 'delete') {
+          const name = world.names.find((one) => isReady(one))
+          // What others take away is not the rollout's doing.
+          if (name !== undefined) others++
+          if (name !== undefined && step === 'break') await world.node(name, { broken: ['agent'] })
+          if (name !== undefined && step === 'delete') world.remove(name)
+        }
+        await world.pass(4_000)
+        const away = size - world.names.filter((name) => isReady(name)).length
+        expect(away).toBeLessThanOrEqual(maxUnavailable + others)
+      }
+    }),
+    { numRuns: 15 },
+  )
 })
 
 function withoutPolicies({ metadata }: SidecarSet): Record<string, string> {

@@ -142,6 +142,8 @@ export class PodResizer {
     const uid = metadata.uid ?? ''
     const now = this.#options.clock.monotonic()
     const since = this.#since.get(uid) ?? now
+    // Pods that went in the middle of it are not heard of again.
+    for (const [other, begun] of this.#since) if (now - begun > 2 * patience) this.#since.delete(other)
     this.#since.set(uid, since)
     return now - since >= patience
   }

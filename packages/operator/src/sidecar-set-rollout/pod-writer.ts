@@ -65,11 +65,17 @@ export class PodWriter {
     return { refusals, wait }
   }
 
-  /** Lets a pod wait that could not be changed: `pause` milliseconds at first, twice as long each time. */
-  holdBack(set: JudgedSidecarSet, pod: Pod, message: string, pause = firstPause): void {
+  /** Lets a pod wait that could not be changed: `pause` milliseconds at first, twice as long each time, `longest` at most. */
+  holdBack(
+    set: JudgedSidecarSet,
+    pod: Pod,
+    message: string,
+    pause = firstPause,
+    longest = longestPause,
+  ): void {
     const { name } = set.sidecarSet.metadata
     const before = this.#refusedOf(set, pod)
-    const longer = Math.min(longestPause, before === undefined ? pause : Math.max(pause, before.pause * 2))
+    const longer = Math.min(longest, before === undefined ? pause : Math.max(pause, before.pause * 2))
     const refused = this.#refused.get(name) ?? new Map<string, Refused>()
     this.#refused.set(name, refused)
     refused.set(pod.metadata.uid ?? '', {

@@ -30,7 +30,8 @@ export type RecreationStep =
   | { readonly is: 'leaving' }
   /** It is gone, or another has its name. */
   | { readonly is: 'gone' }
-  | { readonly is: 'held back'; readonly message: string }
+  /** `isBusy`: a disruption budget has no room, which is no fault of the pod. */
+  | { readonly is: 'held back'; readonly message: string; readonly isBusy?: boolean }
 
 /** Why no pod of a SidecarSet is evicted now. */
 export interface RecreationPause {
@@ -87,7 +88,9 @@ export class Recreation {
 
   /** Forgets what is owed for too long; answers with the milliseconds until the next such time. */
   expire(sidecarSet: string): number | undefined {
-    return this.#owed.expire(sidecarSet)
+    const next = this.#owed.expire(sidecarSet)
+    for (const uid of this.#carried.keys()) if (!this.#owed.has(uid)) this.#carried.delete(uid)
+    return next
   }
 
   /** `undefined`: pods may be evicted. */
@@ -130,7 +133,7 @@ export class Recreation {
     if (outcome.is !== 'leaving') {
       this.#owed.remove(uid)
       this.#carried.delete(uid)
-      return { is: 'held back', message: outcome.message }
+      return { is: 'held back', message: outcome.message, isBusy: outcome.is === 'to wait' }
     }
     const revision = revisionNameOf(target.content)
     logger.info('pod was evicted to be made anew', { sidecarSet: name, pod: key, revision })

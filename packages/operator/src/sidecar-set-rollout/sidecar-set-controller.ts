@@ -96,6 +96,8 @@ export function createSidecarSetController(options: SidecarSetControllerOptions)
   }
 }
 
+/** The most milliseconds until a pod is tried again that a disruption budget did not let go. */
+const busyPause = 8_000
 /** The most evictions of one round: the next one sees what has become of them. */
 const mostEvictions = 50
 
@@ -246,8 +248,10 @@ class Rollouts {
     for (const view of leaving) {
       if (signal.aborted || !isCurrent() || !this.#options.isAnswering()) break
       const step = await this.recreation.evict(set, view, signal)
-      if (step.is === 'held back') this.#pods.holdBack(set, view.pod, step.message)
-      else left--
+      if (step.is !== 'held back') left--
+      // Room comes when other pods are ready: no reason to wait longer each time.
+      else if (step.isBusy) this.#pods.holdBack(set, view.pod, step.message, soon, busyPause)
+      else this.#pods.holdBack(set, view.pod, step.message)
     }
     return { isWhole: left === 0 }
   }
