@@ -36,7 +36,9 @@ export {
   isOutOfService,
   isSettled,
   type OutOfService,
+  openCondition,
   type PodService,
+  serviceBody,
   serviceOf,
 } from './pod-service/pod-service.ts'
 // Judging a cluster, for use without a manager

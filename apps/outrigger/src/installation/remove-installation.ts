@@ -11,9 +11,10 @@ import {
 } from '@outrigger/kube'
 import { defaultNames } from '@outrigger/operator'
 import { resourceOfObject } from './apply-installation.ts'
+import { takePodsIn } from './take-pods-in.ts'
 
 export interface RemoveOptions {
-  readonly client: Pick<Client, 'delete' | 'get' | 'list'>
+  readonly client: Pick<Client, 'delete' | 'get' | 'list' | 'patch'>
   readonly clock: Clock
   readonly namespace: string
   /** Also the definitions, with every SidecarSet, and the namespace, with the history of SidecarSets. */
@@ -26,8 +27,8 @@ export interface RemoveOptions {
 
 /**
  * Takes an installation away. The webhook configurations go first, so that nothing waits for a manager that is not
- * there any more; and once more after the manager, which would have put them back. Sidecars in running pods stay.
- * Repeatable.
+ * there any more; and once more after the manager, which would have put them back. Sidecars in running pods stay, and pods that
+ * were out of service for a restart come back. Repeatable.
  */
 export async function removeInstallation(
   objects: readonly KubeObject[],
@@ -39,6 +40,7 @@ export async function removeInstallation(
   for (const object of workload) await removeObject(object, options)
   await untilPodsEnd(workload, options)
   await removeWebhooks(options)
+  await takePodsIn(options)
   for (const object of [...objects].reverse()) {
     if (workload.includes(object)) continue
     const isKept = object.kind === 'CustomResourceDefinition' || object.kind === 'Namespace'

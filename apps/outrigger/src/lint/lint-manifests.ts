@@ -190,9 +190,10 @@ function annotationFindings(manifest: Manifest, { metadata, spec }: SidecarSet):
       warning(annotation, `${JSON.stringify(value)} counts as ${fallback}; write ${known.join(' or ')}`),
     ]
   })
-  const { failurePolicy, onImageChange, onResourcesChange, onOtherChange } = sidecarSetAnnotations
+  const { failurePolicy, onImageChange, onResourcesChange, onOtherChange, drainBeforeRestart } =
+    sidecarSetAnnotations
   if (spec.updateStrategy?.type === 'NotUpdate')
-    for (const annotation of [onImageChange, onResourcesChange, onOtherChange])
+    for (const annotation of [onImageChange, onResourcesChange, onOtherChange, drainBeforeRestart])
       if (metadata.annotations?.[annotation] !== undefined)
         findings.push(
           warning(

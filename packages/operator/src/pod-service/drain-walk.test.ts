@@ -211,6 +211,52 @@ describe('a rollout of pods with the gate', () => {
   })
 })
 
+describe('a change of amounts that a running pod takes', () => {
+  const annotations = { 'outrigger.dev/on-resources-change': 'Resize' }
+  const sized = (image: string, cpu: string, spec = {}) =>
+    drainingSet(image, { annotations, container: { resources: { requests: { cpu } } }, spec })
+  const cpu = () =>
+    world.pod('a').spec.containers.find(({ name }) => name === 'agent')?.resources?.requests?.['cpu']
+
+  beforeEach(async () => {
+    const set = sized(one, '100m')
+    await world.put(set, drainablePod('a', set))
+    await world.live(1_500)
+  })
+
+  it('needs no drain alone', async () => {
+    await world.put(sized(one, '200m'))
+    await world.pass(500)
+    expect(gates()).toEqual(['InService'])
+    await world.live(3_000)
+    expect([cpu(), gates()]).toEqual(['200m', ['InService']])
+  })
+
+  it('waits for the drain together with a new image, and both come before the pod is taken in', async () => {
+    await world.put(sized(two, '200m'))
+    await world.live(3_000)
+    expect([cpu(), images(), gates()]).toEqual(['100m', [one], ['Drained']])
+    await world.pass(6_000)
+    expect([cpu(), images(), gates()]).toEqual(['200m', [two], ['Drained']])
+    await world.live(2_000)
+    expect(gates()).toEqual(['InService'])
+    expect(world.set('agents').status).toMatchObject({ updatedReadyPods: 1 })
+  })
+
+  it('waits for the drain when a new image comes while it is under way', async () => {
+    let isHeld = true
+    world.cluster.refuse = (verb) => {
+      if (verb === 'resize' && isHeld) throw new ApiError(503, { reason: 'ServiceUnavailable' })
+    }
+    await world.put(sized(one, '200m'))
+    await world.live(1_000)
+    await world.put(sized(two, '200m'))
+    isHeld = false
+    await world.live(30_000)
+    expect([cpu(), images(), gates()]).toEqual(['200m', [two], ['InService']])
+  })
+})
+
 const second = { name: 'logs', container: { name: 'log' } }
 
 /** What brings a pod to each step of its drain, and what the gate says there. */

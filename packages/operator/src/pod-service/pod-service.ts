@@ -97,7 +97,7 @@ export function closedCondition({
 }
 
 /** A strategic merge patch of the status, refused by the API server if the pod is another one or has changed since. */
-export function serviceBody({ metadata }: Pod, condition: PodCondition): unknown {
+export function serviceBody({ metadata }: Pick<Pod, 'metadata'>, condition: PodCondition): unknown {
   const { uid, resourceVersion } = metadata
   return { metadata: { uid, resourceVersion }, status: { conditions: [condition] } }
 }

@@ -2,6 +2,7 @@ import { defaultSidecarSet, type SidecarSet } from '@outrigger/api'
 import { injectionAnnotations } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { describe, expect, test } from 'vitest'
+import { isSettled, serviceOf } from '../pod-service/pod-service.ts'
 import { patchBodyOf, resetChange, upgradeChange } from '../sidecar-set-rollout/pod-change.ts'
 import { filebeat, pod } from '../testdata/objects.ts'
 import { judged, viewOf } from './pod-view.ts'
@@ -92,6 +93,39 @@ describe('a trimmed pod', () => {
       patchBodyOf(whole(), change),
     )
     expect(resetChange(trimmed, target)).toEqual(resetChange(whole(), target))
+  })
+
+  test('is drained and taken back in as the whole pod is', () => {
+    const pod = whole()
+    const condition = {
+      ...{ type: 'outrigger.dev/in-service', status: 'False', reason: 'Drained', observedGeneration: 4 },
+      message: 'SidecarSet agents restarts containers for content abc; still in EndpointSlices web-1',
+      lastTransitionTime: '2026-01-03T00:00:00Z',
+      lastProbeTime: '2026-01-03T00:00:05Z',
+    }
+    const gated: Pod = {
+      ...pod,
+      metadata: { ...pod.metadata, generation: 5 },
+      spec: { ...pod.spec, readinessGates: [{ conditionType: 'outrigger.dev/in-service' }] },
+      status: {
+        ...pod.status,
+        observedGeneration: 4,
+        conditions: [...(pod.status?.conditions ?? []), condition],
+      },
+    }
+    const trimmed = trimmedPod(gated, new TextPool())
+    expect(serviceOf(trimmed)).toEqual(serviceOf(gated))
+    expect(serviceOf(gated)).toMatchObject({
+      sidecarSet: 'agents',
+      drainedAt: Date.parse('2026-01-03T00:00:05Z'),
+    })
+    const acted = { ...gated, status: { ...gated.status, observedGeneration: 5 } }
+    for (const subject of [gated, acted]) expect(isSettled(trimmedPod(subject))).toBe(isSettled(subject))
+    expect(isSettled(gated)).toBe(false)
+    // Of a pod that carries nothing the gate is all that is looked at.
+    const { annotations: _, ...metadata } = gated.metadata
+    const foreign = trimmedPod({ ...gated, metadata })
+    expect(serviceOf(foreign)).toEqual(serviceOf(gated))
   })
 
   test('keeps nothing that nobody looks at, and of a pod without SidecarSets not even its containers', () => {

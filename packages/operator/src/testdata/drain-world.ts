@@ -22,10 +22,10 @@ export class DrainWorld extends RolloutWorld {
     super()
     this.#duration = duration
     const patch = this.cluster.patch.bind(this.cluster)
-    this.cluster.patch = async (resource, key, body) => {
+    this.cluster.patch = async (resource, key, body, options) => {
       const before = resource === resources.pods ? this.#find(key.name) : undefined
-      const after = await patch(resource, key, body)
-      if (before !== undefined) this.#watch(before, after as unknown as Pod)
+      const after = await patch(resource, key, body, options)
+      if (before !== undefined && !options?.dryRun) this.#watch(before, after as unknown as Pod)
       return after as never
     }
   }
@@ -125,11 +125,13 @@ export function drainingSet(
   {
     name = 'agents',
     drain = '5s',
+    annotations = {},
     container = {},
     spec = {},
   }: {
     readonly name?: string
     readonly drain?: string
+    readonly annotations?: Readonly<Record<string, string>>
     readonly container?: Partial<SidecarContainer>
     readonly spec?: SidecarSetSpec
   } = {},
@@ -142,7 +144,7 @@ export function drainingSet(
       name,
       uid: `uid-of-${name}`,
       generation,
-      ...(drain && { annotations: { 'outrigger.dev/drain-before-restart': drain } }),
+      annotations: { ...annotations, ...(drain && { 'outrigger.dev/drain-before-restart': drain }) },
     },
     spec: {
       selector: { matchLabels: { app: 'web' } },
