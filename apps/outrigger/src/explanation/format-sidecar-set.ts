@@ -64,6 +64,7 @@ export function formatSidecarSet(explanation: SidecarSetExplanation, paint: Pain
 
 function strategyText({
   strategy,
+  drain,
   isPaused,
   budget,
   partition,
@@ -74,6 +75,7 @@ function strategyText({
   if (strategy === 'NotUpdate') return 'NotUpdate: running pods keep what they have until they are recreated'
   const parts = [
     `${waysText(pods)}${isPaused ? ', paused' : ''}`,
+    ...(drain === undefined ? [] : [`pods leave their Services for ${drain} before a restart`]),
     `maxUnavailable ${budget.maxUnavailable} = ${budget.allowed} of ${countOf(matched, 'pod')}`,
   ]
   const isDone = updated === matched

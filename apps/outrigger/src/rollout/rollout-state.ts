@@ -64,6 +64,8 @@ export interface RolloutState {
   readonly sidecarSet: string
   readonly revision: string
   readonly strategy: string
+  /** How long pods leave their Services before containers restart, as it is written; absent where nothing is drained. */
+  readonly drain?: string
   readonly isPaused: boolean
   /** Pods that carry the SidecarSet and are selected by it still. */
   readonly matched: number
@@ -117,6 +119,7 @@ export function judgeRollout(
     sidecarSet: sidecarSet.metadata.name,
     revision: revisionNameOf(sidecarSet),
     strategy: strategy.type ?? 'RollingUpdate',
+    ...(drainTimeOf(sidecarSet) !== undefined && { drain: drainTextOf(sidecarSet) }),
     isPaused: strategy.paused === true,
     matched: tally.matched,
     updated: tally.kinds.updated,
@@ -234,13 +237,16 @@ function standingOf(
   }
 }
 
+const drainTextOf = ({ metadata }: SidecarSet) =>
+  metadata.annotations?.[sidecarSetAnnotations.drainBeforeRestart] ?? ''
+
 function drainNote(view: PodView, sidecarSet: SidecarSet): string | undefined {
   if (view.kind !== 'waiting' || drainTimeOf(sidecarSet) === undefined) return undefined
   const exemption = drainExemption(view)
   if (exemption === 'no restart') return undefined
   return exemption === 'made before'
     ? 'without drain: made before its SidecarSet asked for one'
-    : `drained for ${sidecarSet.metadata.annotations?.[sidecarSetAnnotations.drainBeforeRestart]} first`
+    : `drained for ${drainTextOf(sidecarSet)} first`
 }
 
 function wayText(way: ChangeWay): string {

@@ -74,6 +74,58 @@ describe('the budget of a rollout', () => {
   })
 })
 
+describe('a rollout that drains pods first', () => {
+  const gate = 'outrigger.dev/in-service'
+  const draining = (image: string): SidecarSet => {
+    const set = version(image)
+    const annotations = { ...set.metadata.annotations, 'outrigger.dev/drain-before-restart': '15s' }
+    return { ...set, metadata: { ...set.metadata, annotations } }
+  }
+  const out = (pod: Pod): Pod => ({
+    ...pod,
+    status: {
+      ...pod.status,
+      conditions: [
+        {
+          type: gate,
+          status: 'False',
+          reason: 'Drained',
+          message: 'SidecarSet logs restarts containers for content abc',
+          lastTransitionTime: '2026-01-01T10:00:00Z',
+          lastProbeTime: '2026-01-01T10:00:02Z',
+        },
+        { type: 'Ready', status: 'False' },
+      ],
+    },
+  })
+  const older = injectedPod(webPod({ name: 'older' }), version('logs:1'))
+  const newer = injectedPod(webPod({ name: 'newer' }), draining('logs:1'))
+
+  it('says which pods are drained, and which were made before', () => {
+    const { pods } = previewUpdate(draining('logs:2'), draining('logs:1'), [older, newer], namespaceOf)
+    expect(pods.map(({ reason }) => reason)).toEqual([
+      'only images differ; drained for 15s first',
+      'only images differ; without drain: made before its SidecarSet asked for one',
+    ])
+  })
+
+  it('counts a drained pod against the budget, and says since when it is out and until when', () => {
+    const { pods, budget, blockers } = judgeRollout(draining('logs:2'), [out(newer), older], namespaceOf)
+    expect(pods.find(({ pod }) => pod === 'shop/newer')).toMatchObject({
+      standing: 'changing',
+      fate: 'draining',
+      reason: 'out of service since 2026-01-01T10:00:00Z; its containers restart after 2026-01-01T10:00:17Z',
+    })
+    expect(budget).toMatchObject({ left: 0, unavailable: ['shop/newer'], drained: ['shop/newer'] })
+    expect(blockers).toEqual([
+      '1 pod: maxUnavailable 1 allows 1 unavailable, and 1 updated or drained pod is not ready: shop/newer',
+    ])
+    expect(whyNotReady(out(newer))).toBe(
+      `readiness gate ${gate}: out of service since 2026-01-01T10:00:00Z, for SidecarSet logs`,
+    )
+  })
+})
+
 describe('what keeps a pod from being updated', () => {
   it.each<[why: string, next: SidecarSet, reason: RegExp, standing: string]>([
     ['a pause', version('logs:2', { paused: true }), /paused is set/, 'held back'],

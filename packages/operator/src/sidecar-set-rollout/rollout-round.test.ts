@@ -330,7 +330,28 @@ describe('any round', () => {
     fc.integer({ min: 0, max: 12 }),
     fc.integer({ min: 0, max: 100 }).map((value) => `${value}%`),
   )
-  const one = fc.record({ isUpdated: fc.boolean(), ready: fc.boolean(), tier: fc.constantFrom('a', 'b') })
+  const one = fc.record({
+    isUpdated: fc.boolean(),
+    ready: fc.boolean(),
+    isOut: fc.boolean(),
+    tier: fc.constantFrom('a', 'b'),
+  })
+  const outOfService = (pod: Pod): Pod => ({
+    ...pod,
+    spec: { ...pod.spec, readinessGates: [{ conditionType: 'outrigger.dev/in-service' }] },
+    status: {
+      ...pod.status,
+      conditions: [
+        ...(pod.status?.conditions ?? []),
+        {
+          type: 'outrigger.dev/in-service',
+          status: 'False',
+          reason: 'Draining',
+          message: 'SidecarSet filebeat restarts containers for content abc',
+        },
+      ],
+    },
+  })
 
   it('stays within partition and budget, and moves what both let move', () => {
     fc.assert(
@@ -345,9 +366,10 @@ describe('any round', () => {
             maxUnavailable: budget,
             ...(scatters && { scatterStrategy: [{ key: 'tier', value: '*' }] }),
           })
-          const pods = fleet.map(({ isUpdated, ready, tier }, i) =>
-            carrier(`p${i}`, isUpdated ? next : old, ready, { tier }),
-          )
+          const pods = fleet.map(({ isUpdated, ready, isOut, tier }, i) => {
+            const made = carrier(`p${i}`, isUpdated ? next : old, ready, { tier })
+            return isOut ? outOfService(made) : made
+          })
           const round = selectPods(next, pods)
           const available = round.selected.filter((view) => view.isAvailable).length
           expect(round.selected.length).toBeLessThanOrEqual(round.movable)
@@ -355,6 +377,14 @@ describe('any round', () => {
           expect(available).toBeLessThanOrEqual(Math.max(0, round.budget - round.spent))
           if (round.movable > 0 && round.spent < round.budget) expect(round.selected).not.toEqual([])
           expect(new Set(round.names).size).toBe(round.names.length)
+          // What is drained has spent its share, and goes on before others begin.
+          const drained = fleet.filter(({ isUpdated, isOut }) => !isUpdated && isOut).length
+          const unsettled = fleet.filter(
+            ({ isUpdated, ready, isOut }) => isUpdated && (isOut || !ready),
+          ).length
+          expect(round.spent).toBe(drained + unsettled)
+          const goingOn = round.selected.filter((view) => view.outOfService !== undefined).length
+          expect(goingOn).toBe(Math.min(drained, round.movable))
         },
       ),
       { numRuns: 300 },
