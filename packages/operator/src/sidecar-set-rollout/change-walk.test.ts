@@ -257,6 +257,33 @@ describe('a change of amounts, where the SidecarSet says Resize', () => {
     expect(isCurrent(world.pod('a'))).toBe(true)
   })
 
+  it('leaves a pod the limits it got where Kubernetes takes none away, and goes back in all else', async () => {
+    const { cluster } = world
+    const patch = cluster.patch.bind(cluster)
+    cluster.patch = (resource, key, change, options) => {
+      if (options?.subresource === 'resize' && JSON.stringify(change.body).includes('null'))
+        throw new ApiError(422, { reason: 'Invalid', message: 'resource limits cannot be removed' })
+      return patch(resource, key, change, options)
+    }
+    const first = agents()
+    await world.put(first, injected('a', first))
+    await world.pass(1_000)
+    await say('a', { type: 'PodResizeInProgress', status: 'True' })
+    await world.put(
+      agents({ resources: { requests: { cpu: '200m' }, limits: { memory: '64Mi', cpu: '1' } } }),
+    )
+    await world.pass(3_000)
+    expect(markOf(world.pod('a'))).toBeDefined()
+    await world.put(agents())
+    await world.pass(3_000)
+    expect(agentOf(world.pod('a'))?.resources).toEqual({
+      requests: { cpu: '100m', memory: '64Mi' },
+      limits: { memory: '64Mi', cpu: '1' },
+    })
+    expect(markOf(world.pod('a'))).toBeUndefined()
+    expect(isCurrent(world.pod('a'))).toBe(true)
+  })
+
   it('counts pods that are being resized as spent', async () => {
     const old = agents()
     await world.put(old, injected('a', old), injected('b', old))

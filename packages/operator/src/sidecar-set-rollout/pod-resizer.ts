@@ -15,6 +15,7 @@ import {
   resizePatch,
   resizeProgress,
   wantedAmounts,
+  withAdded,
 } from './resize-plan.ts'
 
 export interface PodResizerOptions {
@@ -130,11 +131,24 @@ export class PodResizer {
     return { is: 'failed', message: `${why}: ${progress.message}` }
   }
 
-  /** Gives the pod back what it had, and takes the mark away. */
+  /**
+   * Gives the pod back what it had, and takes the mark away. Kubernetes takes no amount away from a running container: what it did
+   * not have before, it keeps then.
+   */
   async #undo(set: JudgedSidecarSet, pod: Pod, mark: ResizeMark, signal: AbortSignal): Promise<ResizeStep> {
-    const spec = resizePatch(pod, formerAmounts(pod, mark.before))
-    const former = spec === undefined ? pod : await this.#resize(pod, spec, signal)
-    await this.#mark(set, former, undefined, signal)
+    const former = formerAmounts(pod, mark.before)
+    let now = pod
+    for (const wanted of [former, withAdded(pod, former)]) {
+      const spec = resizePatch(pod, wanted)
+      if (spec === undefined) break
+      try {
+        now = await this.#resize(pod, spec, signal)
+        break
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== 422) throw error
+      }
+    }
+    await this.#mark(set, now, undefined, signal)
     return { is: 'undone' }
   }
 

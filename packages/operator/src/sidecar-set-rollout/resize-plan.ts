@@ -56,6 +56,16 @@ export function formerAmounts(pod: Pod, before: ResizeMark['before']): Container
   })
 }
 
+/** The same, with what containers have now and would have no more. */
+export function withAdded(pod: Pod, wanted: readonly ContainerAmounts[]): ContainerAmounts[] {
+  return wanted.map(({ list, name, resources }) => {
+    const has = amountsOf(containerOf(pod, list, name)?.resources)
+    const limits = { ...has.limits, ...resources.limits }
+    const requests = { ...has.requests, ...resources.requests }
+    return { list, name, resources: { limits, requests } }
+  })
+}
+
 /** The strategic merge patch of a pod's spec that gives containers these amounts; `undefined` where they have them. */
 export function resizePatch(pod: Pod, wanted: readonly ContainerAmounts[]): object | undefined {
   const changed = wanted.flatMap(({ list, name, resources }) => {

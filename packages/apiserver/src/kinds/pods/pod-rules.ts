@@ -116,11 +116,31 @@ export function resizeErrors(pod: Pod, old: Pod): Errors {
     return errors
   }
   if (old.spec?.os?.name === 'windows') errors.push(forbidden('', 'windows pods cannot be resized'))
+  for (const list of ['initContainers', 'containers'] as const) checkNothingRemoved(errors, list, pod, old)
   const before = old.status?.qosClass ?? qualityOfService(old)
   const after = qualityOfService(pod)
   if (after !== before)
     errors.push(invalid('spec', after, 'Pod QOS Class may not change as a result of resizing'))
   return errors
+}
+
+/** A running container cannot be told that it has no limit any more. Source: validation of the `resize` subresource. */
+function checkNothingRemoved(
+  errors: Errors,
+  list: 'initContainers' | 'containers',
+  pod: Pod,
+  old: Pod,
+): void {
+  old.spec?.[list]?.forEach(({ resources: before }, index) => {
+    const now = pod.spec?.[list]?.[index]?.resources
+    for (const side of ['limits', 'requests'] as const) {
+      const isRemoved = Object.keys(before?.[side] ?? {}).some((name) => now?.[side]?.[name] === undefined)
+      if (isRemoved)
+        errors.push(
+          forbidden(`spec.${list}[${index}].resources.${side}`, `resource ${side} cannot be removed`),
+        )
+    }
+  })
 }
 
 /** What a Binding object must say. */
