@@ -132,16 +132,33 @@ describe('a rollout of pods with the gate', () => {
     expect(images()).toEqual([two])
   })
 
-  it('restarts nothing where it may not see endpoints, and says so', async () => {
+  it('takes nothing out where it may not see endpoints, restarts nothing, and says so', async () => {
     world.cluster.refuse = (verb, { resource }) => {
       if (verb === 'list' && resource === 'endpointslices')
         throw new ApiError(403, { reason: 'Forbidden', message: 'may not list endpointslices' })
     }
     await begin(1)
     await world.put(drainingSet(two))
-    await world.live(90_000)
-    expect(images()).toEqual([one])
-    expect(blocker()?.message).toContain('may not list endpointslices')
+    for (let step = 0; step < 30; step++) {
+      await world.live(1_000)
+      expect([images(), gates()]).toEqual([[one], ['InService']])
+    }
+    expect(blocker()).toMatchObject({
+      reason: 'PodsRefused',
+      message: expect.stringContaining('not drained, so not restarted: may not list endpointslices'),
+    })
+  })
+
+  it('takes a pod back in at once where it may not see endpoints any more', async () => {
+    await begin(1)
+    await world.put(drainingSet(two))
+    await world.pass(500)
+    expect(gates()).toEqual(['Draining'])
+    world.cluster.refuse = (verb, { resource }) => {
+      if (verb === 'list' && resource === 'endpointslices') throw new ApiError(403, { reason: 'Forbidden' })
+    }
+    await world.live(2_000)
+    expect([images(), gates()]).toEqual([[one], ['InService']])
   })
 
   it('does not mind Services that publish pods which are not ready', async () => {

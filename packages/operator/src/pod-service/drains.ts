@@ -92,11 +92,8 @@ export class Drains {
   ): Promise<boolean> {
     const now = this.#options.clock.now()
     switch (step.next) {
-      case 'close': {
-        const { name: sidecarSet } = set.sidecarSet.metadata
-        const service = { sidecarSet, hash: view.target.hash, since: now, listedIn: [] }
-        return this.#write(set, view.pod, closedCondition(service), signal)
-      }
+      case 'close':
+        return this.#close(set, view, look, signal)
       case 'release':
         return this.#write(set, view.pod, openCondition(now), signal)
       case 'look':
@@ -106,6 +103,25 @@ export class Drains {
       default:
         return false
     }
+  }
+
+  /** Takes a pod out of its Services, if it can be seen afterwards whether they have let go of it. */
+  async #close(
+    set: JudgedSidecarSet,
+    { pod, target }: PodView,
+    look: (namespace: string) => Promise<Listings>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      await look(pod.metadata.namespace ?? '')
+    } catch (error) {
+      if (!isForbidden(error)) throw error
+      this.#options.holdBack(set, pod, `not drained, so not restarted: ${messageOf(error)}`, drainDeadline)
+      return false
+    }
+    const { name: sidecarSet } = set.sidecarSet.metadata
+    const service = { sidecarSet, hash: target.hash, since: this.#options.clock.now(), listedIn: [] }
+    return this.#write(set, pod, closedCondition(service), signal)
   }
 
   /** Writes down that traffic has ended, or who still sends it. */
@@ -121,9 +137,9 @@ export class Drains {
     try {
       listedIn = slicesOf(await look(pod.metadata.namespace ?? ''), pod)
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== 403) throw error
+      if (!isForbidden(error)) throw error
       // Without the right nothing can be confirmed, and nothing is restarted.
-      return isLast ? this.#giveUp(set, pod, `EndpointSlices: ${messageOf(error)}`, signal) : false
+      return this.#giveUp(set, pod, messageOf(error), signal)
     }
     const now = clock.now()
     if (listedIn.length === 0) {
@@ -196,6 +212,10 @@ export class Drains {
       return answer
     }
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 403
 }
 
 /** Pods that were taken out long ago and are still sent traffic are not asked about all the time. */
