@@ -43,7 +43,7 @@ describe.skipIf(await mustSkip('drained-rollout.test.ts'))('requests to real con
 
   test('all succeed where pods are drained, and some fail where they are not', async () => {
     const plain = await requestsDuringRollout(cluster, undefined)
-    const drained = await requestsDuringRollout(cluster, '2s')
+    const drained = await requestsDuringRollout(cluster, '3s')
     expect(plain.failures.length).toBeGreaterThan(0)
     expect(drained.failures).toEqual([])
     expect(drained.sent).toBeGreaterThan(100)

@@ -179,7 +179,7 @@ function expectPeace(observer: Observer, count: number): void {
   expect(observer.mostAway).toBe(1)
   expect(observer.quiet.size).toBe(count)
   // The two watches of the observer may tell of one moment at two.
-  for (const quiet of observer.quiet.values()) expect(quiet).toBeGreaterThan(drain - 250)
+  for (const quiet of observer.quiet.values()) expect(quiet).toBeGreaterThan(drain / 2)
 }
 
 it('a manager that is killed at every step of a drain is followed by one that goes on', async () => {
@@ -256,5 +256,5 @@ it('a pod is ready as soon as its containers are: the gate opens in the meantime
     delays.push(cluster.clock.monotonic() - created)
   }
   const inOrder = delays.sort((left, right) => left - right)
-  expect(inOrder[10]).toBeLessThan(500)
+  expect(inOrder[10]).toBeLessThan(1_000)
 }, 60_000)
