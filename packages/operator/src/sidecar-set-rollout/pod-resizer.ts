@@ -83,7 +83,7 @@ export class PodResizer {
       if (step !== again) this.#since.delete(pod.metadata.uid ?? '')
       return step
     } catch (error) {
-      if (isNotFound(error) || isConflict(error)) return again
+      if (isGone(error) || isConflict(error)) return again
       if (!isAboutPod(error)) throw error
       return { is: 'failed', message: messageOf(error) }
     }
@@ -119,7 +119,7 @@ export class PodResizer {
         return again
       }
     } catch (error) {
-      if (isConflict(error) || !isAboutPod(error)) throw error
+      if (isGone(error) || isConflict(error) || !isAboutPod(error)) throw error
       await this.#undo(set, pod, mark, signal)
       return { is: 'failed', message: messageOf(error) }
     }
@@ -223,6 +223,11 @@ function isAsJudged(pod: Pod, judged: Pod): boolean {
   const carried = ({ metadata: { uid, deletionTimestamp, annotations } }: Pod) =>
     JSON.stringify([uid, deletionTimestamp === undefined, annotations?.[podAnnotations.hash]])
   return carried(pod) === carried(judged)
+}
+
+/** The pod is not there, rather than the server's way to resize it, which would be missed in other words. */
+function isGone(error: unknown): boolean {
+  return isNotFound(error) && error instanceof ApiError && error.status.details?.name !== undefined
 }
 
 function isAboutPod(error: unknown): boolean {

@@ -127,7 +127,7 @@ export class MemoryCluster
 }
 
 function notFound(name: string): ApiError {
-  return new ApiError(404, { reason: 'NotFound', message: `${name} not found` })
+  return new ApiError(404, { reason: 'NotFound', message: `${name} not found`, details: { name } })
 }
 
 /** An informer that knows what it is told. */
