@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -67,6 +67,33 @@ describe('a trial of a hot upgrade', () => {
       /^waited 8 s for mesh-2 to be ready with example\/broken:2: container mesh-2 /,
     )
     expect([isHeld, exitCode]).toEqual([false, 1])
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('says what an event warned of, where the pod does not start', async () => {
+    const mounted = readFileSync(example, 'utf8').concat(
+      '      volumeMounts: [{name: settings, mountPath: /settings}]\n',
+      '  volumes: [{name: settings, configMap: {name: settings}}]\n',
+    )
+    writeFileSync(join(folder, 'mounted.yaml'), mounted)
+    const args = ['--to', 'busybox:1.37', '--exec', 'true', '--timeout', '6s']
+    const { out, exitCode } = await runRecorded(
+      [
+        'conformance',
+        'hot-upgrade',
+        '-f',
+        'mounted.yaml',
+        ...args,
+        '--kubeconfig',
+        join(folder, 'kubeconfig'),
+      ],
+      { workingDirectory: folder },
+    )
+
+    expect(out).toMatch(
+      /^failed +serves +waited 6 s for the pod to be ready: .*FailedMount .*"settings" not found/m,
+    )
+    expect(exitCode).toBe(1)
     expect(await leftovers()).toEqual([])
   })
 

@@ -1,7 +1,14 @@
 import { outriggerResources, type SidecarSet } from '@outrigger/api'
-import { ApiError, type ClusterClient, isNotFound } from '@outrigger/client'
+import { ApiError, type ClusterClient, isNotFound, listAll } from '@outrigger/client'
 import { type Clock, messageOf, UserError } from '@outrigger/foundation'
-import { type Draft, type KubeObject, type Pod, type ResourceRef, resources } from '@outrigger/kube'
+import {
+  type Draft,
+  type Event,
+  type KubeObject,
+  type Pod,
+  type ResourceRef,
+  resources,
+} from '@outrigger/kube'
 import { whyNotReady } from '../rollout/pod-readiness.ts'
 import { readyFile } from './client-script.ts'
 import { type PodSides, sidesOf } from './pod-sides.ts'
@@ -95,7 +102,8 @@ export class TrialCluster {
     } catch (error) {
       if (!(error instanceof Overdue) || last === undefined) throw error
       const why = whyNotReady(withoutClient(last.pod)) ?? whyNotReady(last.pod)
-      throw new Overdue(why === undefined ? error.message : `${error.message}: ${why}`)
+      const warning = await this.#lastWarning()
+      throw new Overdue([error.message, why, warning].filter((text) => text !== undefined).join(': '))
     }
   }
 
@@ -244,6 +252,21 @@ export class TrialCluster {
     )
   }
 
+  /** What an event last warned of; not that the client is unready, which it is on purpose. Undefined also where none may be read. */
+  async #lastWarning(): Promise<string | undefined> {
+    const { client, names, signal } = this.#options
+    const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${podName},type=Warning`
+    const { namespace } = names
+    const events = await listAll<Event>(client, resources.events, { namespace, fieldSelector, signal }).catch(
+      () => [],
+    )
+    const latest = events
+      .filter(({ involvedObject }) => !involvedObject.fieldPath?.includes(`{${clientName}}`))
+      .sort((a, b) => timeOf(a).localeCompare(timeOf(b)))
+      .at(-1)
+    return latest && `${latest.reason} ${latest.message?.trim()}`
+  }
+
   async #readSidecarSet(): Promise<SidecarSet> {
     const { client, signal } = this.#options
     this.#sidecarSet = await client.get<SidecarSet>(sidecarSets, this.#sidecarSetKey, { signal })
@@ -274,6 +297,10 @@ export class TrialCluster {
   get #sidecarSetKey() {
     return { namespace: '', name: this.#options.names.sidecarSet }
   }
+}
+
+function timeOf({ lastTimestamp, eventTime, metadata }: Event): string {
+  return lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? ''
 }
 
 function sideNamed({ working, idle }: PodSides, name: string) {
