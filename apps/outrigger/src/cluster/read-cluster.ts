@@ -118,12 +118,12 @@ export async function readRevisions(client: Client, sidecarSet: SidecarSet): Pro
     )
 }
 
-/** What earlier revisions of a SidecarSet recorded; nothing where the user may not read them, for it only adds detail. */
+/** What earlier revisions of a SidecarSet recorded; nothing, and a word of it, where the user may not read them. */
 export async function readContents(client: Client, sidecarSet: SidecarSet): Promise<RecordedContents> {
-  return recordedContents(await readRevisions(client, sidecarSet).catch(emptyIfForbidden))
-}
-
-function emptyIfForbidden(error: unknown): never[] {
-  if (error instanceof ApiError && error.code === 403) return []
-  throw error
+  try {
+    return recordedContents(await readRevisions(client, sidecarSet))
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 403) return { ...recordedContents([]), isForbidden: true }
+    throw error
+  }
 }

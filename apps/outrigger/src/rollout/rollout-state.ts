@@ -90,6 +90,8 @@ export function keptBack({ pods }: RolloutState): number {
 export interface RecordedContents extends RevisionSource {
   /** By the name of the revision. */
   get(name: string): SidecarSetSpec | undefined
+  /** Whether there may be revisions, and the user may not read them. Default false. */
+  readonly isForbidden?: boolean
 }
 
 /**
@@ -227,10 +229,10 @@ function standingOf(
       }
     case 'unrecorded': {
       const { track, missing } = view.target
-      return {
-        standing: 'held back',
-        reason: `track ${track} asks for ${missing}, which is not recorded: give the track a version that outrigger rollout history lists`,
-      }
+      const problem = recorded?.isForbidden
+        ? 'which you may not look up: ask for the right to list ControllerRevisions'
+        : 'which is not recorded: give the track a version that outrigger rollout history lists'
+      return { standing: 'held back', reason: `track ${track} asks for ${missing}, ${problem}` }
     }
     case 'not-updated':
       return { standing: 'recreate', reason: 'updateStrategy.type is NotUpdate: recreate the pod' }

@@ -114,6 +114,13 @@ describe('with tracks', () => {
     )
   })
 
+  it('what the user may not look up is not said to be missing', () => {
+    const unseen = { ...recordedContents([]), isForbidden: true }
+    expect(judgeRollout(tracked, pods, namespaceOf, unseen).blockers).toContain(
+      '2 pods: track tests asks for customVersion v1, which you may not look up: ask for the right to list ControllerRevisions',
+    )
+  })
+
   it('a SidecarSet is explained, and a change of tracks previewed', () => {
     const explained = explainSidecarSet(tracked, pictureWith([tracked]), pods, { recorded })
     expect(formatSidecarSet(explained, paint)).toContain(
