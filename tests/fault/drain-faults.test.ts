@@ -184,7 +184,11 @@ function expectPeace(observer: Observer, count: number): void {
 
 it('a manager that is killed at every step of a drain is followed by one that goes on', async () => {
   let manager: ManagerProcess = await startManagerProcess(cluster)
-  stopManager = () => manager.stop()
+  let kill: Promise<void> | undefined
+  stopManager = async () => {
+    await kill
+    await manager.stop()
+  }
   await begin(3)
   const steps: readonly (readonly [string, (pod: Pod) => boolean])[] = [
     ['taken out', (pod) => conditionOf(pod, gate)?.reason === 'Draining'],
@@ -195,7 +199,6 @@ it('a manager that is killed at every step of a drain is followed by one that go
   ]
   const left = [...steps]
   const killed: string[] = []
-  let kill: Promise<void> | undefined
   const observer = new Observer(await pods(), (now) => {
     const next = left[0]
     if (kill !== undefined || next === undefined || !now.some(next[1])) return
