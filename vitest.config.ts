@@ -1,8 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
+/** Real containers, and what is measured over minutes. */
+const onMachine = ['containerd', 'hand-over', 'story', 'scale'].map(
+  (folder) => `tests/${folder}/**/*.test.ts`,
+)
+
 /**
- * Two projects: `unit` is everything that needs nothing outside the process, `system` starts real
- * servers, processes and containers and therefore runs one file at a time.
+ * `unit` is everything that needs nothing outside the process. `system` starts real servers and processes, `machine` real
+ * containers; both run one file at a time.
  */
 export default defineConfig({
   test: {
@@ -18,7 +23,16 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/transcripts/**'],
+          exclude: ['tests/transcripts/**', ...onMachine],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'machine',
+          include: onMachine,
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
