@@ -52,7 +52,7 @@ describe.skipIf(obstacle !== undefined)('on real containers', () => {
   const thoseThat = (outcome: ClauseVerdict['outcome'], { clauses }: Trial) =>
     clauses.filter((verdict) => verdict.outcome === outcome).map(({ clause }) => clause)
 
-  test('a sidecar that hands its socket over keeps every clause', async () => {
+  test.concurrent('a sidecar that hands its socket over keeps every clause', async () => {
     const trial = await attempt('--to', 'example/greeter:2')
 
     expect(thoseThat('held', trial), trial.said).toHaveLength(12)
@@ -63,7 +63,7 @@ describe.skipIf(obstacle !== undefined)('on real containers', () => {
     expect(handsOver?.figures?.bothRan).toBeGreaterThanOrEqual(1_000)
   }, 300_000)
 
-  test('a sidecar that waits for the port to become free loses requests where the old one stops', async () => {
+  test.concurrent('a sidecar that waits for the port to become free loses requests where the old one stops', async () => {
     const skipped = ['new-restarts', 'goes-back', 'old-restarts'].flatMap((clause) => ['--skip', clause])
     const trial = await attempt('--from', 'example/waiter:1', '--to', 'example/waiter:2', ...skipped)
 
@@ -75,7 +75,7 @@ describe.skipIf(obstacle !== undefined)('on real containers', () => {
     )
   }, 300_000)
 
-  test('a sidecar that ends where the port is taken is named for it', async () => {
+  test.concurrent('a sidecar that ends where the port is taken is named for it', async () => {
     const trial = await attempt(
       '--from',
       'example/crasher:1',
