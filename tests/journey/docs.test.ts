@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { outriggerResources } from '@outrigger/api'
+import { outriggerResources, podAnnotations, sidecarSetAnnotations } from '@outrigger/api'
 import { isAlreadyExists } from '@outrigger/client'
 import { type KubeObject, parseManifests, type ResourceRef, resources } from '@outrigger/kube'
 import { startTestCluster, type TestCluster } from '@outrigger/testkit'
@@ -118,6 +118,29 @@ describe('the manifests of guide and examples', () => {
         { type: 'apply', body: object },
         { fieldManager: 'docs', dryRun: true },
       )
+    }
+  })
+})
+
+describe('the page of annotations', () => {
+  it('lists all of ours, and no others', async () => {
+    const page = await readFile(join(root, 'docs/reference/annotations.md'), 'utf8')
+    const listed = [...page.matchAll(/^\| `(outrigger\.dev\/[^`]+)`/gm)].map(([, name]) => name).sort()
+    const ours = [...Object.values(sidecarSetAnnotations), ...Object.values(podAnnotations)]
+    expect(listed).toEqual(ours.filter((name) => name.startsWith('outrigger.dev/')).sort())
+  })
+
+  it('leads to headings that are there', async () => {
+    const page = await readFile(join(root, 'docs/reference/annotations.md'), 'utf8')
+    for (const [, file = '', anchor = ''] of page.matchAll(/\]\(\.\.\/guide\/([^)#]+)#([^)]+)\)/g)) {
+      const guide = await readFile(join(root, 'docs/guide', file), 'utf8')
+      const headings = [...guide.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+        heading
+          .toLowerCase()
+          .replaceAll(/[^a-z0-9 -]/g, '')
+          .replaceAll(' ', '-'),
+      )
+      expect(headings, `${file}#${anchor}`).toContain(anchor)
     }
   })
 })

@@ -1,5 +1,7 @@
 // Names
 // What a change means for running pods
+
+export { type AnnotationWarning, annotationWarnings } from './annotation-warnings.ts'
 export {
   type ChangeClass,
   type ContentChange,

@@ -28,6 +28,7 @@ export {
   type TableColumn,
 } from './builtin-schema.ts'
 export { checkTypes } from './check-types.ts'
+export { closestWord } from './closest-word.ts'
 export {
   type AnyCondition,
   findCondition,

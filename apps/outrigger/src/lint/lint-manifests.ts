@@ -1,4 +1,5 @@
 import {
+  annotationWarnings,
   bindingErrors,
   foreignReferencesOf,
   isReferenceGranted,
@@ -173,23 +174,12 @@ function legacySidecarSetFindings(manifest: Manifest): Finding[] {
   return findings
 }
 
-/** Annotations of ours that know a few words each, and the word that any other counts as. */
-const words: readonly (readonly [annotation: string, known: readonly string[], fallback: string])[] = [
-  [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
-  [sidecarSetAnnotations.missedPods, ['evict', 'evict-all', 'report'], 'report'],
-  [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
-]
-
 function annotationFindings(manifest: Manifest, { metadata, spec }: SidecarSet): Finding[] {
   const warning = (annotation: string, message: string) =>
     findingAt(manifest, 'warning', `metadata.annotations[${annotation}]`, message)
-  const findings = words.flatMap(([annotation, known, fallback]) => {
-    const value = metadata.annotations?.[annotation]
-    if (value === undefined || known.includes(value)) return []
-    return [
-      warning(annotation, `${JSON.stringify(value)} counts as ${fallback}; write ${known.join(' or ')}`),
-    ]
-  })
+  const findings = annotationWarnings({ metadata }).map(({ annotation, message }) =>
+    warning(annotation, message),
+  )
   const { failurePolicy, onImageChange, onResourcesChange, onOtherChange, drainBeforeRestart } =
     sidecarSetAnnotations
   if (spec.updateStrategy?.type === 'NotUpdate')

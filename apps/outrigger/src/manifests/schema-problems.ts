@@ -1,4 +1,4 @@
-import { isRecord, type JSONSchemaProps } from '@outrigger/kube'
+import { closestWord, isRecord, type JSONSchemaProps } from '@outrigger/kube'
 
 export interface SchemaProblem {
   readonly field: string
@@ -51,7 +51,7 @@ function fieldProblems(
     const known = properties[key]
     if (known !== undefined) return schemaProblems(entry, known, at)
     if (schema[preserve]) return []
-    const close = closest(key, Object.keys(properties))
+    const close = closestWord(key, Object.keys(properties))
     return [
       {
         field: at,
@@ -60,20 +60,4 @@ function fieldProblems(
       },
     ]
   })
-}
-
-/** The known name that differs in upper case, or by one letter more, less or other. */
-function closest(name: string, known: readonly string[]): string | undefined {
-  return known.find(
-    (candidate) => candidate.toLowerCase() === name.toLowerCase() || isOneEditApart(candidate, name),
-  )
-}
-
-function isOneEditApart(left: string, right: string): boolean {
-  let start = 0
-  while (start < left.length && left[start] === right[start]) start++
-  let end = 0
-  const shorter = Math.min(left.length, right.length)
-  while (end < shorter - start && left.at(-1 - end) === right.at(-1 - end)) end++
-  return left.length - start - end <= 1 && right.length - start - end <= 1
 }

@@ -138,7 +138,7 @@ describe('required SidecarSets', () => {
       new AbortController().signal,
     )
     expect(answer.warnings).toContain(
-      'metadata.annotations[outrigger.dev/failure-policy]: "fail" counts as Fail; say Fail or Ignore',
+      'metadata.annotations[outrigger.dev/failure-policy]: "fail" counts as Fail; write Fail or Ignore',
     )
   })
 })

@@ -1,4 +1,5 @@
 import {
+  annotationWarnings,
   canaryBaseOf,
   convertSidecarSet,
   defaultSidecarSet,
@@ -7,7 +8,6 @@ import {
   pullPolicyWarnings,
   type RevisionWish,
   type SidecarSet,
-  sidecarSetAnnotations,
   sidecarSetAtRevision,
   sidecarSetErrors,
   sidecarSetShapeErrors,
@@ -41,25 +41,15 @@ export function createSidecarSetMutator({ clock }: { readonly clock: Clock }): A
       return {
         allowed: true,
         patch: createJsonPatch(sidecarSet, defaulted),
-        warnings: [...warnings, ...policies, ...unknownAnnotationWarnings(sidecarSet)],
+        warnings: [...warnings, ...policies, ...warningsAboutAnnotations(sidecarSet)],
       }
     })
 }
 
-/** Annotations of ours that know a few words each, and the word that any other counts as. */
-const words: readonly (readonly [string, readonly string[], string])[] = [
-  [sidecarSetAnnotations.failurePolicy, ['Fail', 'Ignore'], 'Fail'],
-  [sidecarSetAnnotations.missedPods, ['evict', 'evict-all', 'report'], 'report'],
-  [sidecarSetAnnotations.assignBy, ['Pod', 'Workload'], 'Pod'],
-]
-
-function unknownAnnotationWarnings({ metadata }: SidecarSet): string[] {
-  return words.flatMap(([name, known, fallback]) => {
-    const value = metadata.annotations?.[name]
-    if (value === undefined || known.includes(value)) return []
-    const given = JSON.stringify(value)
-    return [`metadata.annotations[${name}]: ${given} counts as ${fallback}; say ${known.join(' or ')}`]
-  })
+function warningsAboutAnnotations(sidecarSet: SidecarSet): string[] {
+  return annotationWarnings(sidecarSet).map(
+    ({ annotation, message }) => `metadata.annotations[${annotation}]: ${message}`,
+  )
 }
 
 /** Refuses SidecarSets that are wrong in themselves or beside the others. */
