@@ -1,13 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** Real containers, and what is measured over minutes. */
-const onMachine = ['containerd', 'hand-over', 'story', 'scale'].map(
+/** Real containers and lasting faults: about as long as everything else together. */
+const onMachine = ['containerd', 'hand-over', 'story', 'fault'].map(
   (folder) => `tests/${folder}/**/*.test.ts`,
 )
 
 /**
- * `unit` is everything that needs nothing outside the process. `system` starts real servers and processes, `machine` real
- * containers; both run one file at a time.
+ * `unit` is everything that needs nothing outside the process. `system` and `machine` start real servers, processes
+ * and containers; both run one file at a time, and side by side.
  */
 export default defineConfig({
   test: {
