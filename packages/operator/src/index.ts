@@ -29,6 +29,7 @@ export {
 export type { InformerStatistics, LeaderElectionStatistics, ManagerStatistics } from './manager-statistics.ts'
 export { takesInRunningPods } from './missed-pods/missed-by.ts'
 export { ownerOf } from './overflow-replacement/replaceable-owner.ts'
+export { conditionBody } from './pod-condition/pod-condition-controller.ts'
 export { drainExemption } from './pod-service/drain-step.ts'
 export { drainText } from './pod-service/drain-text.ts'
 export { closedGateTypes } from './pod-service/gates.ts'
@@ -38,7 +39,6 @@ export {
   type OutOfService,
   openCondition,
   type PodService,
-  serviceBody,
   serviceOf,
 } from './pod-service/pod-service.ts'
 // Judging a cluster, for use without a manager

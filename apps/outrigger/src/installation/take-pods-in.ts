@@ -1,7 +1,7 @@
 import { type Client, isConflict, isNotFound } from '@outrigger/client'
 import type { Clock } from '@outrigger/foundation'
 import { type Pod, resources } from '@outrigger/kube'
-import { isOutOfService, openCondition, serviceBody, serviceOf } from '@outrigger/operator'
+import { conditionBody, isOutOfService, openCondition, serviceOf } from '@outrigger/operator'
 import { countOf } from '../rendering/count.ts'
 
 export interface TakePodsInOptions {
@@ -39,7 +39,7 @@ export async function takePodsIn({ client, clock, report, signal }: TakePodsInOp
     for (let attempt = 0; attempt < attempts; attempt++) {
       try {
         // Only the pod matters, not its version: nobody else closes gates now.
-        const body = serviceBody({ metadata: { name, ...(uid && { uid }) } }, openCondition(clock.now()))
+        const body = conditionBody({ metadata: { name, ...(uid && { uid }) } }, openCondition(clock.now()))
         const call = { subresource: 'status', signal } as const
         await client.patch<Pod>(resources.pods, { namespace, name }, { type: 'strategic', body }, call)
         return true

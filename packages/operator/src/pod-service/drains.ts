@@ -3,6 +3,7 @@ import { ApiError, type Client, isConflict, isNotFound } from '@outrigger/client
 import { type EventRecorder, earliest, lookAgain, type Outcome, waitForChange } from '@outrigger/controller'
 import { type Clock, messageOf } from '@outrigger/foundation'
 import { type Pod, type PodCondition, parseKey, resources } from '@outrigger/kube'
+import { conditionBody } from '../pod-condition/pod-condition-controller.ts'
 import { writeSome } from '../sidecar-set-rollout/write-some.ts'
 import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import type { JudgedSidecarSet, PodView } from '../sidecar-set-status/pod-view.ts'
@@ -10,7 +11,7 @@ import type { SidecarSetTally } from '../sidecar-set-status/sidecar-set-ledger.t
 import { trimmedPod } from '../sidecar-set-status/trimmed-pod.ts'
 import { type DrainStep, drainDeadline, drainStep } from './drain-step.ts'
 import { type Listings, readListings, slicesOf } from './listing-slices.ts'
-import { closedCondition, type OutOfService, openCondition, serviceBody } from './pod-service.ts'
+import { closedCondition, type OutOfService, openCondition } from './pod-service.ts'
 
 export interface DrainsOptions {
   readonly client: Pick<Client, 'patch' | 'list'>
@@ -187,7 +188,7 @@ export class Drains {
       const written = await this.#options.client.patch<Pod>(
         resources.pods,
         parseKey(`${namespace}/${name}`),
-        { type: 'strategic', body: serviceBody(pod, condition) },
+        { type: 'strategic', body: conditionBody(pod, condition) },
         { subresource: 'status', signal },
       )
       this.#options.feed.setWritten(trimmedPod(written), pod)

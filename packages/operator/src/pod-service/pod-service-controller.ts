@@ -1,83 +1,31 @@
-import { drainTimeOf, type SidecarSet } from '@outrigger/api'
-import { type Client, isConflict, isNotFound } from '@outrigger/client'
+import { drainTimeOf } from '@outrigger/api'
+import type { Controller } from '@outrigger/controller'
+import { keyOf, type Pod } from '@outrigger/kube'
 import {
-  type Controller,
-  createController,
-  type Informer,
-  lookAgain,
-  type Outcome,
-  waitForChange,
-} from '@outrigger/controller'
-import type { Clock, Logger, Random } from '@outrigger/foundation'
-import { keyOf, type Namespace, type Pod, parseKey, resources } from '@outrigger/kube'
+  createPodConditionController,
+  type PodConditionOptions,
+} from '../pod-condition/pod-condition-controller.ts'
 import { isManaged, isRolling } from '../sidecar-set-rollout/rollout-round.ts'
-import type { LedgerFeed } from '../sidecar-set-status/ledger-feed.ts'
 import type { SidecarSetLedger } from '../sidecar-set-status/sidecar-set-ledger.ts'
 import { trimmedPod } from '../sidecar-set-status/trimmed-pod.ts'
-import {
-  areContainersReady,
-  isOutOfService,
-  isSettled,
-  openCondition,
-  serviceBody,
-  serviceOf,
-} from './pod-service.ts'
-
-export interface PodServiceOptions {
-  readonly client: Pick<Client, 'patch'>
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly pods: Informer<Pod>
-  readonly sidecarSets: Informer<SidecarSet>
-  readonly namespaces: Informer<Namespace>
-  readonly feed: LedgerFeed
-}
-
-/** Milliseconds until a pod is looked at again whose write met another one. */
-const soon = 100
+import { areContainersReady, isOutOfService, isSettled, openCondition, serviceOf } from './pod-service.ts'
 
 /**
  * Opens the gate `outrigger.dev/in-service` of every pod that has it and is not being drained: of new ones at once, of
  * restarted ones when their containers run and are ready, and of those that somebody left closed. Costs work only for pods
  * whose gate is not open.
  */
-export function createPodServiceController(options: PodServiceOptions): Controller {
-  const { client, clock, pods, sidecarSets, namespaces, feed } = options
+export function createPodServiceController(options: PodConditionOptions): Controller {
+  const { clock, feed } = options
   const isDue = (pod: Pod) => mayServe(pod, feed.ledger)
-  const reconcile = async (key: string, signal: AbortSignal): Promise<Outcome> => {
-    const pod = pods.store.get(key)
-    if (pod === undefined || !isDue(pod)) return waitForChange
-    try {
-      const written = await client.patch<Pod>(
-        resources.pods,
-        parseKey(key),
-        { type: 'strategic', body: serviceBody(pod, openCondition(clock.now())) },
-        { subresource: 'status', signal },
-      )
-      feed.setWritten(trimmedPod(written), pod)
-    } catch (error) {
-      // What is known of the pod is from before its last change, and that may be a drain.
-      if (isConflict(error)) return lookAgain(soon)
-      if (!isNotFound(error)) throw error
-    }
-    return waitForChange
-  }
-  return createController({
-    ...options,
+  return createPodConditionController(options, {
     name: 'pod-service',
-    reconcile,
     concurrency: 8,
-    // A SidecarSet that is merely not known yet must not look like one that is gone.
-    informers: [pods, sidecarSets, namespaces],
-    sources: [
-      (enqueue) =>
-        feed.listen({
-          podSeen: (pod) => {
-            if (isDue(pod)) enqueue(keyOf(pod))
-          },
-        }),
-    ],
+    delay: 0,
+    retry: 100,
+    isDue,
+    conditionOf: (pod) => (isDue(pod) ? openCondition(clock.now()) : undefined),
+    written: (after, before) => feed.setWritten(trimmedPod(after), before),
   })
 }
 

@@ -96,12 +96,6 @@ export function closedCondition({
   }
 }
 
-/** A strategic merge patch of the status, refused by the API server if the pod is another one or has changed since. */
-export function serviceBody({ metadata }: Pick<Pod, 'metadata'>, condition: PodCondition): unknown {
-  const { uid, resourceVersion } = metadata
-  return { metadata: { uid, resourceVersion }, status: { conditions: [condition] } }
-}
-
 /**
  * Whether the node has acted on every change of images that was ever written to the pod, and so restarts nothing more.
  * Asked of the pod alone: SidecarSets may be gone by then.

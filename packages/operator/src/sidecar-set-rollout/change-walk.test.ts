@@ -6,11 +6,12 @@ import {
   sidecarSetUpgradableCondition,
 } from '@outrigger/api'
 import { ApiError } from '@outrigger/client'
-import { applyPlan, parseRecords, planInjection, SidecarSetIndex } from '@outrigger/injection'
+import { parseRecords } from '@outrigger/injection'
 import type { Pod, PodCondition } from '@outrigger/kube'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { RolloutWorld, served } from '../testdata/rollout-world.ts'
+import { injectedPod, webPod } from '../testdata/injected-pod.ts'
+import { RolloutWorld } from '../testdata/rollout-world.ts'
 
 let world: RolloutWorld
 let generation: number
@@ -43,34 +44,12 @@ function agents(container: Partial<SidecarContainer> = {}, spec: SidecarSetSpec 
 }
 
 function injected(name: string, set: SidecarSet, { owner = 'ReplicaSet', uid = `uid-of-${name}` } = {}): Pod {
-  const controller = {
-    apiVersion: owner === 'Job' ? 'batch/v1' : 'apps/v1',
-    kind: owner,
-    name: 'web',
-    uid: 'rs',
-  }
-  const pod: Pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      namespace: 'shop',
-      uid,
-      labels: { app: 'web' },
-      creationTimestamp: '2026-01-01T00:00:00Z',
-      ...(owner !== '' && { ownerReferences: [{ ...controller, controller: true }] }),
-    },
-    spec: {
-      nodeName: 'node',
-      containers: [{ name: 'web', image: 'web:1', resources: { limits: { memory: '1Gi' } } }],
-    },
-  }
-  const plan = planInjection(pod, {
-    sidecarSets: new SidecarSetIndex([set]),
-    namespace: { name: 'shop', labels: {} },
-    time: '2026-01-01T10:00:00Z',
-  })
-  return served(withDefaults(applyPlan(pod, plan)))
+  const apiVersion = owner === 'Job' ? 'batch/v1' : 'apps/v1'
+  const controller = { apiVersion, kind: owner, name: 'web', uid: 'rs', controller: true }
+  const containers = [{ name: 'web', image: 'web:1', resources: { limits: { memory: '1Gi' } } }]
+  const plain = webPod(name, { spec: { containers } })
+  const metadata = { ...plain.metadata, uid, ...(owner !== '' && { ownerReferences: [controller] }) }
+  return withDefaults(injectedPod({ ...plain, metadata }, [set]))
 }
 
 /** Requests that are not given are what the limits are, as the API server has it. */

@@ -5,9 +5,9 @@ import {
   type SidecarSetSpec,
 } from '@outrigger/api'
 import { ApiError } from '@outrigger/client'
-import { applyPlan, planInjection, SidecarSetIndex } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { injectedPod, webPod } from '../testdata/injected-pod.ts'
 import { RolloutWorld, served } from '../testdata/rollout-world.ts'
 
 let world: RolloutWorld
@@ -38,26 +38,7 @@ function sidecarSet(
   })
 }
 
-function injected(name: string, ...sets: SidecarSet[]): Pod {
-  const pod: Pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      namespace: 'shop',
-      uid: `uid-of-${name}`,
-      labels: { app: 'web' },
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    },
-    spec: { nodeName: 'node', containers: [{ name: 'web', image: 'web:1' }] },
-  }
-  const plan = planInjection(pod, {
-    sidecarSets: new SidecarSetIndex(sets),
-    namespace: { name: 'shop', labels: {} },
-    time: '2026-01-01T10:00:00Z',
-  })
-  return served(applyPlan(pod, plan))
-}
+const injected = (name: string, ...sets: SidecarSet[]) => injectedPod(webPod(name), sets)
 
 const imageOf = (pod: Pod, container = 'agent') =>
   pod.spec.containers.find(({ name }) => name === container)?.image

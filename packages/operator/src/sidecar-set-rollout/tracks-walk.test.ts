@@ -1,10 +1,11 @@
 import { defaultSidecarSet, type SidecarSet, type SidecarSetSpec, type Track } from '@outrigger/api'
-import { applyPlan, parseRecords, planInjection, SidecarSetIndex } from '@outrigger/injection'
+import { parseRecords } from '@outrigger/injection'
 import type { Pod } from '@outrigger/kube'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RevisionHistory, revisionIndexes } from '../sidecar-set-history/revision-history.ts'
+import { injectedPod, webPod } from '../testdata/injected-pod.ts'
 import { FedInformer } from '../testdata/memory-cluster.ts'
-import { RolloutWorld, served } from '../testdata/rollout-world.ts'
+import { RolloutWorld } from '../testdata/rollout-world.ts'
 
 let world: RolloutWorld
 
@@ -42,25 +43,7 @@ function logs(version: string, tracks: readonly Track[] = [], more: SidecarSetSp
 /** The pod as injection makes it now. */
 function created(name: string, labels: Record<string, string> = {}): Pod {
   const history = new RevisionHistory(new FedInformer(world.revisions, revisionIndexes).store)
-  const pod: Pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      namespace: 'shop',
-      uid: `uid-of-${name}`,
-      labels: { app: 'web', ...labels },
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    },
-    spec: { nodeName: 'node', containers: [{ name: 'web', image: 'web:1' }] },
-  }
-  const plan = planInjection(pod, {
-    sidecarSets: new SidecarSetIndex([world.set('logs')]),
-    namespace: { name: 'shop', labels: {} },
-    time: '2026-01-01T10:00:00Z',
-    revisions: history,
-  })
-  return served(applyPlan(pod, plan))
+  return injectedPod(webPod(name, { labels }), [world.set('logs')], history)
 }
 
 const imageOf = ({ spec }: Pod) => spec.containers.find(({ name }) => name === 'agent')?.image

@@ -5,9 +5,9 @@ import {
   type SidecarSet,
   type SidecarSetSpec,
 } from '@outrigger/api'
-import { applyPlan, planInjection, SidecarSetIndex } from '@outrigger/injection'
 import { type EndpointSlice, type Pod, type PodCondition, resources } from '@outrigger/kube'
-import { RolloutWorld, served } from './rollout-world.ts'
+import { injectedPod, webPod } from './injected-pod.ts'
+import { RolloutWorld } from './rollout-world.ts'
 
 /** A cluster in memory whose pods stand behind a Service: a rollout's controllers, nodes and endpoints, each moved by hand. */
 export class DrainWorld extends RolloutWorld {
@@ -82,7 +82,6 @@ export class DrainWorld extends RolloutWorld {
     this.#allowed.add(name)
   }
 
-
   #find(name: string): Pod | undefined {
     return this.cluster.of(resources.pods).get(`shop/${name}`) as Pod | undefined
   }
@@ -156,23 +155,4 @@ export function drainingSet(
 }
 
 /** A pod with the sidecars of these, as a node reports it that runs it. */
-export function drainablePod(name: string, ...sets: SidecarSet[]): Pod {
-  const pod: Pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      namespace: 'shop',
-      uid: `uid-of-${name}`,
-      labels: { app: 'web' },
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    },
-    spec: { nodeName: 'node', containers: [{ name: 'web', image: 'web:1' }] },
-  }
-  const plan = planInjection(pod, {
-    sidecarSets: new SidecarSetIndex(sets),
-    namespace: { name: 'shop', labels: {} },
-    time: '2026-01-01T10:00:00Z',
-  })
-  return served(applyPlan(pod, plan))
-}
+export const drainablePod = (name: string, ...sets: SidecarSet[]): Pod => injectedPod(webPod(name), sets)

@@ -12,7 +12,11 @@ import {
   applyStrategicMergePatch,
   builtinSchema,
   type KubeList,
-  type KubeObject, keyOf, type ObjectKey, type ResourceRef } from '@outrigger/kube'
+  type KubeObject,
+  keyOf,
+  type ObjectKey,
+  type ResourceRef,
+} from '@outrigger/kube'
 
 const textOf = ({ namespace, name }: ObjectKey) => (namespace ? `${namespace}/${name}` : name)
 
@@ -96,9 +100,15 @@ export class MemoryCluster
   }
 
   /** Evictions let the pod go at once. */
-  async createSubresource<T>(resource: ResourceRef, key: ObjectKey, subresource: string, body: unknown): Promise<T> {
+  async createSubresource<T>(
+    resource: ResourceRef,
+    key: ObjectKey,
+    subresource: string,
+    body: unknown,
+  ): Promise<T> {
     this.#write(subresource, resource, textOf(key))
-    const { uid } = (body as { deleteOptions?: { preconditions?: { uid?: string } } }).deleteOptions?.preconditions ?? {}
+    const { uid } =
+      (body as { deleteOptions?: { preconditions?: { uid?: string } } }).deleteOptions?.preconditions ?? {}
     const found = this.of(resource).get(textOf(key))
     if (found === undefined) throw notFound(key.name)
     if (uid !== undefined && uid !== found.metadata.uid)

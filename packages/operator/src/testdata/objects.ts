@@ -1,4 +1,9 @@
-import { defaultSidecarSet, type SidecarSet, type SidecarSetResourceBinding, type SidecarSetSpec } from '@outrigger/api'
+import {
+  defaultSidecarSet,
+  type SidecarSet,
+  type SidecarSetResourceBinding,
+  type SidecarSetSpec,
+} from '@outrigger/api'
 import type { Namespace, Node, Pod, PodStatus } from '@outrigger/kube'
 
 /** The SidecarSet of the story: log shipping for pods on virtual nodes, its configuration in kube-system. */
@@ -11,7 +16,11 @@ export function filebeat(spec: SidecarSetSpec = {}): SidecarSet {
       selector: { matchLabels: { 'serverless.alibabacloud.com/virtual-node': 'true' } },
       updateStrategy: { type: 'NotUpdate' },
       containers: [
-        { name: 'filebeat', image: 'filebeat:8', volumeMounts: [{ name: 'config', mountPath: '/etc/filebeat' }] },
+        {
+          name: 'filebeat',
+          image: 'filebeat:8',
+          volumeMounts: [{ name: 'config', mountPath: '/etc/filebeat' }],
+        },
       ],
       volumes: [{ name: 'config', configMap: { name: 'kube-system/filebeat-config' } }],
       ...spec,

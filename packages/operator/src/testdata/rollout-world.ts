@@ -4,7 +4,14 @@ import type { EventDraft } from '@outrigger/controller'
 import { SeededRandom, silentLogger } from '@outrigger/foundation'
 import { ManualClock, settle } from '@outrigger/foundation/testing'
 import { SidecarSetIndex } from '@outrigger/injection'
-import { type ContainerStatus, type ControllerRevision, type KubeObject, keyOf, type Pod, resources } from '@outrigger/kube'
+import {
+  type ContainerStatus,
+  type ControllerRevision,
+  type KubeObject,
+  keyOf,
+  type Pod,
+  resources,
+} from '@outrigger/kube'
 import { podIndexes } from '../pod-indexes.ts'
 import { createPodServiceController } from '../pod-service/pod-service-controller.ts'
 import { createUpgradableConditionController } from '../sidecar-set-condition/upgradable-condition-controller.ts'
@@ -44,7 +51,8 @@ export class RolloutWorld {
       random: new SeededRandom(),
       logger: silentLogger,
       events: {
-        event: (object: KubeObject, draft: EventDraft) => void this.said.push({ about: object.metadata.name, draft }),
+        event: (object: KubeObject, draft: EventDraft) =>
+          void this.said.push({ about: object.metadata.name, draft }),
       },
       ...informers,
     }
@@ -147,7 +155,10 @@ export class RolloutWorld {
   /** The node takes over what the spec says; `broken` names containers that do not start, `left` those it has not got to yet. */
   async node(
     name: string,
-    { broken = [], left = [] }: { readonly broken?: readonly string[]; readonly left?: readonly string[] } = {},
+    {
+      broken = [],
+      left = [],
+    }: { readonly broken?: readonly string[]; readonly left?: readonly string[] } = {},
   ): Promise<void> {
     await this.put(served(this.pod(name), broken, left))
   }
@@ -187,4 +198,3 @@ export function served(pod: Pod, broken: readonly string[] = [], left: readonly 
     },
   }
 }
-
