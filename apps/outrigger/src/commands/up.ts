@@ -266,6 +266,7 @@ class Up {
       leaderElection: false,
       // Here the rights are nobody else's to give.
       recreatesPods: true,
+      evictsMissedPods: true,
       url: {
         host: '127.0.0.1',
         port: 0,
